@@ -1,0 +1,112 @@
+import formbody from '@fastify/formbody';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import { Problem } from '@gatehouse/contracts';
+import { parseJsonStrict } from '@gatehouse/crypto';
+import { Ajv } from 'ajv';
+import addFormats from 'ajv-formats';
+import fastify, { type FastifyBaseLogger, type FastifyInstance, type RawServerDefault, type RouteOptions } from 'fastify';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { AppError } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
+import type { Random } from '../random.ts';
+import { installAuth } from './auth.ts';
+import { isOurHost } from './host.ts';
+import { handleError } from './problem.ts';
+import { securityHeaders } from './security-headers.ts';
+
+/** The HTTP application: Fastify with TypeBox types. */
+export type App = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, TypeBoxTypeProvider>;
+
+/** Largest JSON body, bytes. */
+export const maxBodyBytes = 1024 * 1024;
+/** Deepest JSON nesting accepted. */
+export const maxBodyDepth = 32;
+
+/**
+ * Creates the HTTP application: strict validation, problem JSON, deny by default, request ids, bounded input,
+ * security headers on every answer, a metric per route.
+ */
+export async function createHttp(options: {
+  log: Logger;
+  metrics: Metrics;
+  random: Random;
+  publicUrl: string;
+  trustProxy: readonly string[];
+}): Promise<App> {
+  const { metrics } = options;
+  const app = fastify({
+    loggerInstance: options.log as FastifyBaseLogger,
+    disableRequestLogging: true,
+    genReqId: () => options.random.id('req'),
+    trustProxy: options.trustProxy.length > 0 ? [...options.trustProxy] : false,
+    bodyLimit: maxBodyBytes,
+    connectionTimeout: 0,
+    requestTimeout: 20_000,
+    keepAliveTimeout: 65_000,
+    http: { headersTimeout: 10_000, maxHeaderSize: 16_384 },
+    routerOptions: { maxParamLength: 256, ignoreTrailingSlash: false },
+    return503OnClosing: true,
+    forceCloseConnections: 'idle',
+    frameworkErrors: handleError,
+  }).withTypeProvider<TypeBoxTypeProvider>();
+
+  installValidators(app);
+  app.setErrorHandler(handleError);
+  app.setNotFoundHandler((request, reply) => {
+    handleError(new AppError('kernel.not_found', { detail: 'No such path here. The API is described at /docs.' }), request, reply);
+  });
+  app.removeContentTypeParser(['application/json', 'text/plain']);
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
+    try {
+      done(null, parseJsonStrict(body as string, { maxDepth: maxBodyDepth, maxBytes: maxBodyBytes }));
+    } catch (error) {
+      done(new AppError('kernel.invalid_request', { detail: `The body is not JSON as we accept it: ${(error as Error).message}` }));
+    }
+  });
+  await app.register(formbody, { bodyLimit: 128 * 1024 });
+
+  const headers = securityHeaders({ https: options.publicUrl.startsWith('https:') });
+  app.addHook('onRequest', async (request, reply) => {
+    for (const [name, value] of headers) reply.raw.setHeader(name, value);
+    reply.header('x-request-id', request.id);
+    if (!request.routeOptions.config?.anyHost && !isOurHost(request, options.publicUrl)) {
+      throw new AppError('kernel.misdirected', { detail: 'The Host header names another server. Use GATEHOUSE_PUBLIC_URL.' });
+    }
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    metrics.observeRequest(request.method, request.routeOptions.url ?? 'none', reply.statusCode, reply.elapsedTime / 1000);
+    request.log.debug(
+      { request_id: request.id, method: request.method, route: request.routeOptions.url, status: reply.statusCode, ms: Math.round(reply.elapsedTime) },
+      'request',
+    );
+  });
+  app.addHook('onRoute', checkAndDescribe);
+  installAuth(app);
+  return app;
+}
+
+/** Refuses request schemas that let unknown members through, and declares the problem answers every route can give. */
+function checkAndDescribe(route: RouteOptions): void {
+  const schema = route.schema as Record<string, unknown> | undefined;
+  if (!schema || schema['hide'] === true) return;
+  for (const part of ['body', 'querystring', 'params'] as const) {
+    const object = schema[part] as { type?: string; additionalProperties?: unknown } | undefined;
+    if (object?.type === 'object' && object.additionalProperties !== false) {
+      throw new Error(`${String(route.method)} ${route.url}: the ${part} schema must be a strictObject`);
+    }
+  }
+  const problem = { description: 'Problem', content: { 'application/problem+json': { schema: Problem } } };
+  schema['response'] = { ...(schema['response'] as object | undefined), '4xx': problem, '5xx': problem };
+}
+
+/** Query strings and path parameters are text, so numbers and booleans in them are read as such; bodies are never coerced. */
+function installValidators(app: App): void {
+  const common = { removeAdditional: false, allErrors: false, useDefaults: true, strict: false } as const;
+  const exact = addFormats.default(new Ajv({ ...common, coerceTypes: false }));
+  const text = addFormats.default(new Ajv({ ...common, coerceTypes: true }));
+  app.setValidatorCompiler(({ schema, httpPart }) => {
+    const ajv = httpPart === 'querystring' || httpPart === 'params' ? text : exact;
+    return ajv.compile(schema as object);
+  });
+}

@@ -1,0 +1,44 @@
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import type { App } from './http.ts';
+
+/** Generates OpenAPI 3.1 from the routes' schemas and serves it at `/docs` (page) and `/docs/json`. Before the routes. */
+export async function installOpenApi(app: App, options: { version: string; publicUrl: string }): Promise<void> {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Gatehouse',
+        version: options.version,
+        description: 'Identity, keys, secrets and audit of a company’s services.',
+        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+      },
+      servers: [{ url: options.publicUrl }],
+      components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'at+jwt' } } },
+    },
+    transform: ({ schema, url, route }) => {
+      const auth = route.config?.auth;
+      const security = auth && !('public' in auth) ? [{ bearer: [] }] : [];
+      const permission = auth && 'permission' in auth ? { 'x-permission': auth.permission } : {};
+      return { schema: { ...(schema as object), security, ...permission } as typeof schema, url };
+    },
+  });
+}
+
+/** Serves the page. It is static: no inline script, no request to another host. */
+export async function serveOpenApi(app: App): Promise<void> {
+  await app.register(async (docs) => {
+    docs.addHook('onRoute', (route) => {
+      route.config = { ...route.config, auth: { public: 'the API description holds no data' } };
+    });
+    docs.addHook('onRequest', async (_request, reply) => {
+      reply.raw.removeHeader('content-security-policy');
+    });
+    await docs.register(swaggerUi, {
+      routePrefix: '/docs',
+      staticCSP: true,
+      transformStaticCSP: (header) => `${header}; frame-ancestors 'none'; base-uri 'none'; form-action 'self'`,
+      uiConfig: { deepLinking: true, docExpansion: 'none', validatorUrl: null },
+    });
+  });
+}

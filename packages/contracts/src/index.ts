@@ -1,0 +1,8 @@
+/**
+ * What the programs of Gatehouse say to each other: wire schemas, permission names, the error table.
+ * No behaviour lives here, and nothing here reads the environment.
+ */
+export { type ErrorCode, errorTable } from './errors.ts';
+export type { JsonArray, JsonObject, JsonValue } from './json.ts';
+export { builtInRoles, isPermission, operatorPermissions, type Permission, permissions } from './permissions.ts';
+export { Name, namePattern, PageQuery, Problem, pageOf, strictObject, Timestamp } from './schemas.ts';
