@@ -54,8 +54,14 @@ const names = [
 ] as const;
 type Name = (typeof names)[number];
 const secretNames: ReadonlySet<Name> = new Set(['DATABASE_URL', 'ROOT_KEY', 'ADMIN_PASSWORD']);
-/** Variables of the command line program, which may share the environment. */
-const foreignNames = new Set(['GATEHOUSE_URL', 'GATEHOUSE_TOKEN', 'GATEHOUSE_CONFIG_DIR', 'GATEHOUSE_TEST_POSTGRES']);
+/** Variables that are not settings: those of the command line program, of the tests, and what a primary tells its workers. */
+const foreignNames = new Set([
+  'GATEHOUSE_URL',
+  'GATEHOUSE_TOKEN',
+  'GATEHOUSE_CONFIG_DIR',
+  'GATEHOUSE_TEST_POSTGRES',
+  'GATEHOUSE_WORKER_DATABASE_URL',
+]);
 
 /** Parses the environment; throws {@link SettingsError} for the first setting that is wrong or not known. */
 export function readSettings(env: Readonly<Record<string, string | undefined>>): Settings {
@@ -162,7 +168,14 @@ function list(value: string | undefined): string[] {
 function publicUrl(value: string | undefined, host: string, port: number): string {
   if (value === undefined) return `http://${host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host}:${port}`;
   const url = URL.parse(value);
-  if (!url || !['http:', 'https:'].includes(url.protocol) || url.search || url.hash || url.username || url.pathname !== '/') {
+  if (
+    !url ||
+    !['http:', 'https:'].includes(url.protocol) ||
+    url.search ||
+    url.hash ||
+    url.username ||
+    url.pathname !== '/'
+  ) {
     return fail('PUBLIC_URL', 'is not an origin', 'use a form such as https://id.example.com, without path or query');
   }
   if (url.protocol === 'http:' && !isLoopback(url.hostname)) {
@@ -179,7 +192,11 @@ function databaseUrl(value: string | undefined): string | undefined {
 function exactOrigin(value: string): string {
   const url = URL.parse(value);
   if (!url || url.origin !== value || !['http:', 'https:'].includes(url.protocol)) {
-    return fail('ALLOW_PRIVATE_NETWORKS', `holds "${value}", which is not an exact origin`, 'use a form such as http://10.0.0.5:9000');
+    return fail(
+      'ALLOW_PRIVATE_NETWORKS',
+      `holds "${value}", which is not an exact origin`,
+      'use a form such as http://10.0.0.5:9000',
+    );
   }
   return value;
 }

@@ -29,9 +29,7 @@ export const Problem = Type.Object(
     code: Type.String({ description: 'stable error code; see docs/guides/errors.md' }),
     request_id: Type.Optional(Type.String()),
     errors: Type.Optional(
-      Type.Array(
-        Type.Object({ field: Type.String(), rule: Type.String(), fix: Type.Optional(Type.String()) }),
-      ),
+      Type.Array(Type.Object({ field: Type.String(), rule: Type.String(), fix: Type.Optional(Type.String()) })),
     ),
   },
   { additionalProperties: true, description: 'RFC 9457 problem details' },

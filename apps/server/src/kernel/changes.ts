@@ -1,5 +1,5 @@
-import type { Logger } from 'pino';
 import pg from 'pg';
+import type { Logger } from 'pino';
 import { type Db, named, type Tx } from './db/db.ts';
 
 /**

@@ -25,5 +25,5 @@ export { decodeCursor, encodeCursor, pageFrom } from './http/paging.ts';
 export { handleError, problemOf } from './http/problem.ts';
 export { createJobs, type Jobs } from './jobs.ts';
 export { createLog, type Logger } from './log.ts';
-export { createMetrics, type Metrics, serveMetrics } from './metrics.ts';
+export { createClusterMetrics, createMetrics, type Metrics, type MetricsSource, serveMetrics } from './metrics.ts';
 export { createSystemRandom, type Random } from './random.ts';

@@ -1,5 +1,12 @@
 import type { JsonObject } from '@gatehouse/contracts';
-import { Logger as WorkerLogger, type ParsedCronItem, parseCronItems, type Runner, run, type TaskList } from 'graphile-worker';
+import {
+  type ParsedCronItem,
+  parseCronItems,
+  type Runner,
+  run,
+  type TaskList,
+  Logger as WorkerLogger,
+} from 'graphile-worker';
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import type { Db, Tx } from './db/db.ts';
@@ -7,7 +14,10 @@ import type { Db, Tx } from './db/db.ts';
 /** Work to be done after a commit, at least once: graphile-worker. A handler must bear being run twice. */
 export interface Jobs {
   /** Names the handler of a task. Before `start`. */
-  register<P extends JsonObject>(task: string, handler: (payload: P, context: { attempt: number }) => Promise<void>): void;
+  register<P extends JsonObject>(
+    task: string,
+    handler: (payload: P, context: { attempt: number }) => Promise<void>,
+  ): void;
   /** Runs `handler` at the times of a crontab pattern (UTC), once per cluster. Before `start`. */
   cron(task: string, pattern: string, handler: () => Promise<void>): void;
   /** Queues a task in the caller's transaction: it runs if and only if the transaction commits. */

@@ -1,8 +1,8 @@
 import { createServer, type Server } from 'node:http';
-import { collectDefaultMetrics, Counter, Histogram, Registry } from 'prom-client';
+import { AggregatorRegistry, Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
 
 /** The node's Prometheus metrics: process figures and one histogram of requests by route. */
-export interface Metrics {
+export interface Metrics extends MetricsSource {
   readonly registry: Registry;
   observeRequest(method: string, route: string, status: number, seconds: number): void;
   /** Requests answered and, of these, failed (5xx) since the start. */
@@ -27,8 +27,11 @@ export function createMetrics(): Metrics {
   });
   let requestCount = 0;
   let failureCount = 0;
+  // A primary asks its workers for theirs.
+  AggregatorRegistry.setRegistries(registry);
   return {
     registry,
+    text: () => registry.metrics(),
     observeRequest(method, route, status, seconds) {
       requestCount += 1;
       if (status >= 500) {
@@ -41,16 +44,27 @@ export function createMetrics(): Metrics {
   };
 }
 
+/** Where the text of `/metrics` comes from. */
+export interface MetricsSource {
+  text(): Promise<string>;
+}
+
+/** The sums over all workers of this primary. */
+export function createClusterMetrics(): MetricsSource {
+  const aggregator = new AggregatorRegistry();
+  return { text: () => aggregator.clusterMetrics() };
+}
+
 /** Serves `GET /metrics` on a port of its own, so that it can be kept from the outside by the network. */
-export async function serveMetrics(metrics: Metrics, options: { host: string; port: number }): Promise<Server> {
+export async function serveMetrics(source: MetricsSource, options: { host: string; port: number }): Promise<Server> {
   const server = createServer((request, response) => {
     if (request.method !== 'GET' || request.url !== '/metrics') {
       response.writeHead(404).end();
       return;
     }
-    metrics.registry
-      .metrics()
-      .then((text) => response.writeHead(200, { 'content-type': metrics.registry.contentType }).end(text))
+    source
+      .text()
+      .then((text) => response.writeHead(200, { 'content-type': Registry.PROMETHEUS_CONTENT_TYPE }).end(text))
       .catch(() => response.writeHead(500).end());
   });
   await new Promise<void>((resolve, reject) => {

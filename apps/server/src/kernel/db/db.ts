@@ -99,7 +99,10 @@ interface NamedQuery extends CompiledQuery {
 
 /** True for PostgreSQL's unique_violation (23505), of the given constraint when one is named. */
 export function isUniqueViolation(error: unknown, constraint?: string): boolean {
-  return hasCode(error, '23505') && (constraint === undefined || (error as { constraint?: string }).constraint === constraint);
+  return (
+    hasCode(error, '23505') &&
+    (constraint === undefined || (error as { constraint?: string }).constraint === constraint)
+  );
 }
 
 function hasCode(error: unknown, code: string): boolean {

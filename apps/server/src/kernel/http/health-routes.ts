@@ -1,7 +1,7 @@
 import { strictObject } from '@gatehouse/contracts';
 import { Type } from 'typebox';
 import type { Clock } from '../clock.ts';
-import { named, type Db } from '../db/db.ts';
+import { type Db, named } from '../db/db.ts';
 import { AppError } from '../errors.ts';
 import type { Metrics } from '../metrics.ts';
 import type { App } from './http.ts';
@@ -12,7 +12,13 @@ export type ReadinessCheck = () => string | undefined;
 const ping = { name: 'kernel_ping', text: 'select 1 as one' };
 
 /** `/livez` (the process turns), `/readyz` (it can serve), `/ping` (uptime and request counts, as police-man had it). */
-export function healthRoutes(deps: { db: Db; clock: Clock; metrics: Metrics; version: string; checks: ReadinessCheck[] }) {
+export function healthRoutes(deps: {
+  db: Db;
+  clock: Clock;
+  metrics: Metrics;
+  version: string;
+  checks: ReadinessCheck[];
+}) {
   const startedAt = deps.clock.now();
   return (app: App): void => {
     const shared = { auth: { public: 'health is asked by load balancers without credentials' }, anyHost: true };

@@ -1,11 +1,16 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import formbody from '@fastify/formbody';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { Problem } from '@gatehouse/contracts';
 import { parseJsonStrict } from '@gatehouse/crypto';
 import { Ajv } from 'ajv';
 import addFormats from 'ajv-formats';
-import fastify, { type FastifyBaseLogger, type FastifyInstance, type RawServerDefault, type RouteOptions } from 'fastify';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type RawServerDefault,
+  type RouteOptions,
+} from 'fastify';
 import { AppError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
@@ -16,7 +21,13 @@ import { handleError } from './problem.ts';
 import { securityHeaders } from './security-headers.ts';
 
 /** The HTTP application: Fastify with TypeBox types. */
-export type App = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, TypeBoxTypeProvider>;
+export type App = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>;
 
 /** Largest JSON body, bytes. */
 export const maxBodyBytes = 1024 * 1024;
@@ -46,7 +57,7 @@ export async function createHttp(options: {
     keepAliveTimeout: 65_000,
     http: { headersTimeout: 10_000, maxHeaderSize: 16_384 },
     routerOptions: { maxParamLength: 256, ignoreTrailingSlash: false },
-    return503OnClosing: true,
+    return503OnClosing: false,
     forceCloseConnections: 'idle',
     frameworkErrors: handleError,
   }).withTypeProvider<TypeBoxTypeProvider>();
@@ -54,14 +65,22 @@ export async function createHttp(options: {
   installValidators(app);
   app.setErrorHandler(handleError);
   app.setNotFoundHandler((request, reply) => {
-    handleError(new AppError('kernel.not_found', { detail: 'No such path here. The API is described at /docs.' }), request, reply);
+    handleError(
+      new AppError('kernel.not_found', { detail: 'No such path here. The API is described at /docs.' }),
+      request,
+      reply,
+    );
   });
   app.removeContentTypeParser(['application/json', 'text/plain']);
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
     try {
       done(null, parseJsonStrict(body as string, { maxDepth: maxBodyDepth, maxBytes: maxBodyBytes }));
     } catch (error) {
-      done(new AppError('kernel.invalid_request', { detail: `The body is not JSON as we accept it: ${(error as Error).message}` }));
+      done(
+        new AppError('kernel.invalid_request', {
+          detail: `The body is not JSON as we accept it: ${(error as Error).message}`,
+        }),
+      );
     }
   });
   await app.register(formbody, { bodyLimit: 128 * 1024 });
@@ -71,13 +90,26 @@ export async function createHttp(options: {
     for (const [name, value] of headers) reply.raw.setHeader(name, value);
     reply.header('x-request-id', request.id);
     if (!request.routeOptions.config?.anyHost && !isOurHost(request, options.publicUrl)) {
-      throw new AppError('kernel.misdirected', { detail: 'The Host header names another server. Use GATEHOUSE_PUBLIC_URL.' });
+      throw new AppError('kernel.misdirected', {
+        detail: 'The Host header names another server. Use GATEHOUSE_PUBLIC_URL.',
+      });
     }
   });
   app.addHook('onResponse', async (request, reply) => {
-    metrics.observeRequest(request.method, request.routeOptions.url ?? 'none', reply.statusCode, reply.elapsedTime / 1000);
+    metrics.observeRequest(
+      request.method,
+      request.routeOptions.url ?? 'none',
+      reply.statusCode,
+      reply.elapsedTime / 1000,
+    );
     request.log.debug(
-      { request_id: request.id, method: request.method, route: request.routeOptions.url, status: reply.statusCode, ms: Math.round(reply.elapsedTime) },
+      {
+        request_id: request.id,
+        method: request.method,
+        route: request.routeOptions.url,
+        status: reply.statusCode,
+        ms: Math.round(reply.elapsedTime),
+      },
       'request',
     );
   });

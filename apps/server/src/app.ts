@@ -1,0 +1,114 @@
+import { createRequire } from 'node:module';
+import type { Settings } from './config.ts';
+import {
+  type App,
+  type Changes,
+  type Clock,
+  createChanges,
+  createDb,
+  createHttp,
+  createJobs,
+  createMetrics,
+  type Db,
+  healthRoutes,
+  installOpenApi,
+  type Jobs,
+  type Logger,
+  type Metrics,
+  type Random,
+  serveOpenApi,
+} from './kernel/index.ts';
+
+/** The release this is. */
+export const version: string = (createRequire(import.meta.url)('../package.json') as { version: string }).version;
+
+/** A wired node: started, it serves; stopped, it leaves nothing running. */
+export interface Gatehouse {
+  readonly app: App;
+  readonly db: Db;
+  readonly metrics: Metrics;
+  readonly changes: Changes;
+  readonly jobs: Jobs;
+  readonly modules: Modules;
+  start(): Promise<void>;
+  /** Ends serving: no new work, the work under way is finished. */
+  stop(): Promise<void>;
+}
+
+/** The front doors of the modules, for tests and the start-up. */
+export type Modules = Awaited<ReturnType<typeof createModules>>['modules'];
+
+/** Wires one node over an already migrated database. This is the table of contents of the server. */
+export async function createGatehouse(options: {
+  settings: Settings;
+  connectionString: string;
+  clock: Clock;
+  random: Random;
+  log: Logger;
+}): Promise<Gatehouse> {
+  const { settings, clock, random, log, connectionString } = options;
+  const metrics = createMetrics();
+  const db = createDb({
+    connectionString,
+    onError: (error) => log.warn({ err: error }, 'a database connection was lost'),
+  });
+  const changes = createChanges({ db, connectionString, log });
+  const jobs = createJobs({ db, log });
+  const app = await createHttp({
+    log,
+    metrics,
+    random,
+    publicUrl: settings.publicUrl,
+    trustProxy: settings.trustProxy,
+  });
+  await installOpenApi(app, { version, publicUrl: settings.publicUrl });
+
+  const { modules, lifecycle } = await createModules({ settings, clock, random, log, db, changes, jobs, metrics });
+  let stopping = false;
+  await app.register(async (root) => {
+    const routes = root as unknown as App;
+    healthRoutes({ db, clock, metrics, version, checks: [() => (stopping ? 'This node is stopping.' : undefined)] })(
+      routes,
+    );
+  });
+  await serveOpenApi(app);
+  await app.ready();
+
+  const started: { stop(): Promise<void> }[] = [];
+  return {
+    app,
+    db,
+    metrics,
+    changes,
+    jobs,
+    modules,
+    async start() {
+      for (const part of [changes, ...lifecycle, jobs]) {
+        await part.start();
+        started.unshift(part);
+      }
+    },
+    async stop() {
+      stopping = true;
+      await app.close();
+      for (const part of started.splice(0)) await part.stop();
+      await db.close();
+    },
+  };
+}
+
+interface ModuleDeps {
+  settings: Settings;
+  clock: Clock;
+  random: Random;
+  log: Logger;
+  db: Db;
+  changes: Changes;
+  jobs: Jobs;
+  metrics: Metrics;
+}
+
+/** The modules, lowest first. Where a lower one needs a higher one, it is handed a function. */
+async function createModules(_deps: ModuleDeps) {
+  return { modules: {}, lifecycle: [] as { start(): Promise<void>; stop(): Promise<void> }[] };
+}
