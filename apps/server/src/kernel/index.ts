@@ -18,6 +18,7 @@ export {
   setAuthenticator,
   unauthenticated,
 } from './http/auth.ts';
+export { createGuardedFetch, type FetchedDocument, FetchRefused, type GuardedFetch } from './http/guarded-fetch.ts';
 export { healthRoutes, type ReadinessCheck } from './http/health-routes.ts';
 export { type App, createHttp, maxBodyBytes, maxBodyDepth } from './http/http.ts';
 export { installOpenApi, serveOpenApi } from './http/openapi.ts';
