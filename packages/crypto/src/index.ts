@@ -77,3 +77,13 @@ export { publicJwkToPem } from './pem.ts';
 export { type RandomBytes, systemRandomBytes } from './random.ts';
 export { openBytes, placeAad, type SealPlace, sealBytes, sealedKeyId } from './sealing.ts';
 export { jwkThumbprint } from './thumbprint.ts';
+export {
+  decryptForUser,
+  decryptStreamForUser,
+  type EncryptForUserOptions,
+  encryptForUser,
+  encryptStreamForUser,
+  type UserDataContext,
+  type UserSecret,
+  userDataChunkBytes,
+} from './user-data.ts';
