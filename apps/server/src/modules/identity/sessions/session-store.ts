@@ -1,0 +1,166 @@
+import { named, type Reader, type Tx } from '../../../kernel/index.ts';
+
+/** A sign-in that lives: headless (`POST /v1/sessions`) or a grant to an OAuth client. Its id is the token claim `sid`. */
+export interface SessionRow {
+  id: string;
+  kind: 'headless' | 'oauth';
+  user_id: string;
+  organization: string;
+  client_id: string;
+  scope: string;
+  audience: string[];
+  address: string | null;
+  user_agent: string | null;
+  authenticated_at: Date;
+  created_at: Date;
+  last_used_at: Date;
+  expires_at: Date;
+  absolute_expires_at: Date;
+  revoked_at: Date | null;
+  revoked_reason: string | null;
+}
+
+/** A session to be inserted. */
+export interface NewSession {
+  id: string;
+  kind: 'headless' | 'oauth';
+  userId: string;
+  organization: string;
+  clientId: string;
+  grantHash: Buffer | null;
+  scope: string;
+  audience: readonly string[];
+  address: string | null;
+  userAgent: string | null;
+  authenticatedAt: Date;
+  now: Date;
+  expiresAt: Date;
+  absoluteExpiresAt: Date;
+}
+
+const columns = `id, kind, user_id, organization, client_id, scope, audience, address, user_agent, authenticated_at,
+  created_at, last_used_at, expires_at, absolute_expires_at, revoked_at, revoked_reason`;
+
+const insertStatement = {
+  name: 'identity_insert_session',
+  text: `insert into identity.sessions (id, kind, user_id, organization, client_id, grant_hash, scope, audience, address,
+      user_agent, authenticated_at, created_at, last_used_at, expires_at, absolute_expires_at)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14)`,
+};
+export async function insertSession(tx: Tx, session: NewSession): Promise<void> {
+  await named(tx, insertStatement, [
+    session.id,
+    session.kind,
+    session.userId,
+    session.organization,
+    session.clientId,
+    session.grantHash,
+    session.scope,
+    [...session.audience],
+    session.address,
+    session.userAgent,
+    session.authenticatedAt,
+    session.now,
+    session.expiresAt,
+    session.absoluteExpiresAt,
+  ]);
+}
+
+const findStatement = { name: 'identity_find_session', text: `select ${columns} from identity.sessions where id = $1` };
+export async function findSession(tx: Reader, id: string): Promise<SessionRow | undefined> {
+  return (await named<SessionRow>(tx, findStatement, [id]))[0];
+}
+
+const findByGrantStatement = {
+  name: 'identity_find_session_by_grant',
+  text: `select ${columns} from identity.sessions where grant_hash = $1`,
+};
+export async function findSessionByGrant(tx: Reader, grantHash: Buffer): Promise<SessionRow | undefined> {
+  return (await named<SessionRow>(tx, findByGrantStatement, [grantHash]))[0];
+}
+
+const touchStatement = {
+  name: 'identity_touch_session',
+  text: `update identity.sessions set last_used_at = $2, expires_at = least($3, absolute_expires_at)
+    where id = $1 and revoked_at is null`,
+};
+/** Notes that the session was used: its idle limit moves, its absolute limit does not. */
+export async function touchSession(tx: Tx, id: string, now: Date, expiresAt: Date): Promise<void> {
+  await named(tx, touchStatement, [id, now, expiresAt]);
+}
+
+const revokeStatement = {
+  name: 'identity_revoke_session',
+  text: `update identity.sessions set revoked_at = $2, revoked_reason = $3
+    where id = $1 and revoked_at is null returning ${columns}`,
+};
+/** Ends a session; undefined when it had ended before. */
+export async function revokeSessionRow(
+  tx: Tx,
+  id: string,
+  now: Date,
+  reason: string,
+): Promise<SessionRow | undefined> {
+  return (await named<SessionRow>(tx, revokeStatement, [id, now, reason]))[0];
+}
+
+const revokeByGrantStatement = {
+  name: 'identity_revoke_session_of_grant',
+  text: `update identity.sessions set revoked_at = $2, revoked_reason = $3
+    where grant_hash = $1 and revoked_at is null returning ${columns}`,
+};
+export async function revokeSessionOfGrant(
+  tx: Tx,
+  grantHash: Buffer,
+  now: Date,
+  reason: string,
+): Promise<SessionRow | undefined> {
+  return (await named<SessionRow>(tx, revokeByGrantStatement, [grantHash, now, reason]))[0];
+}
+
+const revokeByUserStatement = {
+  name: 'identity_revoke_sessions_of_user',
+  text: `update identity.sessions set revoked_at = $2, revoked_reason = $3
+    where user_id = $1 and revoked_at is null and ($4::text is null or id <> $4) returning ${columns}`,
+};
+/** Ends every session of a user, except one when it is named (the one that changes its own password). */
+export async function revokeSessionsOfUser(
+  tx: Tx,
+  userId: string,
+  now: Date,
+  reason: string,
+  exceptId: string | null,
+): Promise<SessionRow[]> {
+  return named<SessionRow>(tx, revokeByUserStatement, [userId, now, reason, exceptId]);
+}
+
+const listStatement = {
+  name: 'identity_list_sessions',
+  text: `select ${columns} from identity.sessions
+    where user_id = $1 and ($2::text is null or organization = $2) and revoked_at is null
+      and expires_at > $3 and absolute_expires_at > $3 and ($4::text is null or id < $4)
+    order by id desc limit $5`,
+};
+/** Living sessions of a user, newest first. */
+export async function listSessions(
+  tx: Reader,
+  filter: { userId: string; organization: string | null; now: Date; beforeId: string | null; limit: number },
+): Promise<SessionRow[]> {
+  return named<SessionRow>(tx, listStatement, [
+    filter.userId,
+    filter.organization,
+    filter.now,
+    filter.beforeId,
+    filter.limit,
+  ]);
+}
+
+const purgeStatement = {
+  name: 'identity_purge_sessions',
+  text: `delete from identity.sessions where id in (select id from identity.sessions
+    where absolute_expires_at < $1 or expires_at < $1 or revoked_at < $1 limit 5000)`,
+};
+/** Forgets sessions that ended before `before`; their refresh tokens go with them. */
+export async function purgeSessions(tx: Tx, before: Date): Promise<void> {
+  await named(tx, purgeStatement, [before]);
+}
