@@ -17,6 +17,10 @@ export const errorTable = {
   'kernel.too_many_requests': { status: 429, title: 'Too many requests' },
   'kernel.unavailable': { status: 503, title: 'Not available at the moment' },
   'kernel.stopping': { status: 503, title: 'This node is stopping' },
+  // secrets
+  'secrets.issuer_exists': { status: 409, title: 'This issuer is trusted already' },
+  'secrets.destroyed': { status: 410, title: 'The user secret is destroyed' },
+  'secrets.no_encryption_key': { status: 502, title: 'The service publishes no usable encryption key' },
   internal: { status: 500, title: 'Something went wrong on our side' },
 } as const satisfies Record<string, { status: number; title: string }>;
 

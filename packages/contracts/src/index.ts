@@ -2,6 +2,22 @@
  * What the programs of Gatehouse say to each other: wire schemas, permission names, the error table.
  * No behaviour lives here, and nothing here reads the environment.
  */
+export {
+  Declaration,
+  DeclarationApplied,
+  type DeclarationChange,
+  DeclarationFile,
+  DeclarationPlan,
+  DeclarationRequest,
+  type DeclarationStep,
+  type DeclaredGrant,
+  type DeclaredIssuer,
+  type DeclaredOrganization,
+  type DeclaredRole,
+  type DeclaredService,
+  type DeclaredUser,
+  usernamePattern,
+} from './declaration.ts';
 export { type ErrorCode, errorTable } from './errors.ts';
 export type { JsonArray, JsonObject, JsonValue } from './json.ts';
 export { builtInRoles, isPermission, operatorPermissions, type Permission, permissions } from './permissions.ts';

@@ -1,0 +1,189 @@
+import { type Static, Type } from 'typebox';
+import { permissions } from './permissions.ts';
+import { Name, namePattern, strictObject } from './schemas.ts';
+
+/**
+ * The declaration (`gatehouse.yaml`): what exists. It has two forms that differ only where a value is secret:
+ * the **file** names a file beside it (`password_file`), the **wire** form carries the value (`password`), so that the
+ * server never opens a path that a caller chose. Whoever reads the file resolves it: the CLI, or the server at start.
+ */
+
+/** A user name as a key of `users`. */
+export const usernamePattern = '^[^\\u0000-\\u0020\\u007f](?:[^\\u0000-\\u001f\\u007f]{0,253}[^\\u0000-\\u0020\\u007f])?$';
+
+const Url = Type.String({ minLength: 8, maxLength: 2048, pattern: '^https?://', description: 'an http or https URL' });
+const SecretPath = Type.String({ minLength: 1, maxLength: 1024, description: 'a path relative to the declaration' });
+
+/** What a service may be used for; the OAuth grant types by their short names. */
+export const DeclaredGrant = Type.Enum(['authorization_code', 'client_credentials', 'token_exchange']);
+/** {@link DeclaredGrant} as a value. */
+export type DeclaredGrant = Static<typeof DeclaredGrant>;
+
+/** Signature algorithms that a trusted issuer may use. */
+export const IssuerAlgorithm = Type.Enum(['RS256', 'PS256', 'ES256', 'EdDSA']);
+
+const Jwks = Type.Object(
+  { keys: Type.Array(Type.Record(Type.String({ maxLength: 64 }), Type.Unknown()), { minItems: 1, maxItems: 20 }) },
+  { additionalProperties: false, description: 'a JSON Web Key Set with public keys only (RFC 7517)' },
+);
+
+const serviceFields = {
+  audience: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 255, pattern: '^[\\x21-\\x7e]+$', description: 'visible ASCII, no spaces' }),
+  ),
+  pop_url: Type.Optional(Url),
+  jwks: Type.Optional(Jwks),
+  grants: Type.Optional(Type.Array(DeclaredGrant, { maxItems: 8, uniqueItems: true })),
+  redirect_uris: Type.Optional(
+    Type.Array(Type.String({ minLength: 1, maxLength: 2048, description: 'an absolute URI' }), {
+      maxItems: 20,
+      uniqueItems: true,
+    }),
+  ),
+  roles: Type.Optional(Type.Array(Name, { maxItems: 100, uniqueItems: true })),
+};
+const ClientSecret = Type.String({ minLength: 32, maxLength: 256, pattern: '^[\\x21-\\x7e]+$', description: 'at least 32 characters of visible ASCII' });
+
+/** A custom role. */
+export const DeclaredRole = strictObject({
+  permissions: Type.Array(Type.Enum([...permissions]), { maxItems: 100, uniqueItems: true }),
+});
+/** {@link DeclaredRole} as a value. */
+export type DeclaredRole = Static<typeof DeclaredRole>;
+
+const RoleName = Type.String({
+  pattern: '^[a-z0-9][a-z0-9_-]{0,62}(?::[a-z0-9][a-z0-9_-]{0,62})?$',
+  maxLength: 127,
+  description: 'the name of a role, or <service>:<role>',
+});
+const userFields = {
+  uid: Type.Optional(Type.String({ minLength: 1, maxLength: 128, pattern: '^[A-Za-z0-9._~-]+$', description: 'letters, digits and . _ ~ -' })),
+  roles: Type.Optional(Type.Array(RoleName, { maxItems: 100, uniqueItems: true })),
+};
+
+/** A trusted issuer: an identity provider whose tokens the secret server accepts. */
+export const DeclaredIssuer = strictObject({
+  issuer: Url,
+  jwks_uri: Url,
+  algorithms: Type.Optional(Type.Array(IssuerAlgorithm, { minItems: 1, maxItems: 4, uniqueItems: true })),
+});
+/** {@link DeclaredIssuer} as a value. */
+export type DeclaredIssuer = Static<typeof DeclaredIssuer>;
+
+/** A service as it travels. */
+export const DeclaredService = strictObject({ ...serviceFields, client_secret: Type.Optional(ClientSecret) });
+/** {@link DeclaredService} as a value. */
+export type DeclaredService = Static<typeof DeclaredService>;
+
+/** A user as it travels. */
+export const DeclaredUser = strictObject({
+  ...userFields,
+  password: Type.Optional(Type.String({ minLength: 1, maxLength: 1024, description: 'a password' })),
+});
+/** {@link DeclaredUser} as a value. */
+export type DeclaredUser = Static<typeof DeclaredUser>;
+
+const byName = (description: string) => Type.String({ pattern: namePattern, description });
+const many = { additionalProperties: false, maxProperties: 10_000 };
+
+/** An organization as it travels. */
+export const DeclaredOrganization = strictObject({
+  services: Type.Optional(Type.Record(byName('the name of a service'), DeclaredService, many)),
+  roles: Type.Optional(Type.Record(byName('the name of a role'), DeclaredRole, many)),
+  users: Type.Optional(Type.Record(Type.String({ pattern: usernamePattern }), DeclaredUser, many)),
+});
+/** {@link DeclaredOrganization} as a value. */
+export type DeclaredOrganization = Static<typeof DeclaredOrganization>;
+
+/** A declaration as it travels: values instead of paths. */
+export const Declaration = strictObject({
+  organizations: Type.Optional(Type.Record(byName('the name of an organization'), DeclaredOrganization, many)),
+  trusted_issuers: Type.Optional(Type.Record(byName('the name of an issuer'), DeclaredIssuer, many)),
+});
+/** {@link Declaration} as a value. */
+export type Declaration = Static<typeof Declaration>;
+
+/** A declaration as it is written in a file: paths instead of secret values. */
+export const DeclarationFile = strictObject({
+  organizations: Type.Optional(
+    Type.Record(
+      byName('the name of an organization'),
+      strictObject({
+        services: Type.Optional(
+          Type.Record(
+            byName('the name of a service'),
+            strictObject({ ...serviceFields, client_secret_file: Type.Optional(SecretPath) }),
+            many,
+          ),
+        ),
+        roles: Type.Optional(Type.Record(byName('the name of a role'), DeclaredRole, many)),
+        users: Type.Optional(
+          Type.Record(
+            Type.String({ pattern: usernamePattern }),
+            strictObject({ ...userFields, password_file: Type.Optional(SecretPath) }),
+            many,
+          ),
+        ),
+      }),
+      many,
+    ),
+  ),
+  trusted_issuers: Type.Optional(Type.Record(byName('the name of an issuer'), DeclaredIssuer, many)),
+});
+/** {@link DeclarationFile} as a value. */
+export type DeclarationFile = Static<typeof DeclarationFile>;
+
+/** The request of `/v1/declaration/plan` and `/v1/declaration/apply`. */
+export const DeclarationRequest = strictObject({
+  declaration: Declaration,
+  prune: Type.Optional(
+    Type.Boolean({ description: 'delete what the named organizations have and the declaration does not name' }),
+  ),
+});
+/** {@link DeclarationRequest} as a value. */
+export type DeclarationRequest = Static<typeof DeclarationRequest>;
+
+/** One field that a step changes. Values of secret fields are never shown. */
+export const DeclarationChange = strictObject({
+  field: Type.String(),
+  from: Type.Optional(Type.Unknown()),
+  to: Type.Optional(Type.Unknown()),
+});
+/** {@link DeclarationChange} as a value. */
+export type DeclarationChange = Static<typeof DeclarationChange>;
+
+/** One step of a plan. */
+export const DeclarationStep = strictObject({
+  action: Type.Enum(['create', 'update', 'delete', 'unchanged']),
+  kind: Type.Enum(['organization', 'service', 'role', 'user', 'trusted_issuer']),
+  organization: Type.Optional(Type.String()),
+  name: Type.String(),
+  changes: Type.Array(DeclarationChange),
+});
+/** {@link DeclarationStep} as a value. */
+export type DeclarationStep = Static<typeof DeclarationStep>;
+
+const planFields = {
+  steps: Type.Array(DeclarationStep),
+  summary: strictObject({
+    create: Type.Integer(),
+    update: Type.Integer(),
+    delete: Type.Integer(),
+    unchanged: Type.Integer(),
+  }),
+};
+
+/** The answer of `/v1/declaration/plan`. */
+export const DeclarationPlan = strictObject(planFields);
+/** {@link DeclarationPlan} as a value. */
+export type DeclarationPlan = Static<typeof DeclarationPlan>;
+
+/** The answer of `/v1/declaration/apply`; generated client secrets are in this answer and nowhere else. */
+export const DeclarationApplied = strictObject({
+  ...planFields,
+  client_secrets: Type.Array(
+    strictObject({ organization: Type.String(), service: Type.String(), client_id: Type.String(), client_secret: Type.String() }),
+  ),
+});
+/** {@link DeclarationApplied} as a value. */
+export type DeclarationApplied = Static<typeof DeclarationApplied>;
