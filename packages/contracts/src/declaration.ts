@@ -9,7 +9,8 @@ import { Name, namePattern, strictObject } from './schemas.ts';
  */
 
 /** A user name as a key of `users`. */
-export const usernamePattern = '^[^\\u0000-\\u0020\\u007f](?:[^\\u0000-\\u001f\\u007f]{0,253}[^\\u0000-\\u0020\\u007f])?$';
+export const usernamePattern =
+  '^[^\\u0000-\\u0020\\u007f](?:[^\\u0000-\\u001f\\u007f]{0,253}[^\\u0000-\\u0020\\u007f])?$';
 
 const Url = Type.String({ minLength: 8, maxLength: 2048, pattern: '^https?://', description: 'an http or https URL' });
 const SecretPath = Type.String({ minLength: 1, maxLength: 1024, description: 'a path relative to the declaration' });
@@ -42,7 +43,12 @@ const serviceFields = {
   ),
   roles: Type.Optional(Type.Array(Name, { maxItems: 100, uniqueItems: true })),
 };
-const ClientSecret = Type.String({ minLength: 32, maxLength: 256, pattern: '^[\\x21-\\x7e]+$', description: 'at least 32 characters of visible ASCII' });
+const ClientSecret = Type.String({
+  minLength: 32,
+  maxLength: 256,
+  pattern: '^[\\x21-\\x7e]+$',
+  description: 'at least 32 characters of visible ASCII',
+});
 
 /** A custom role. */
 export const DeclaredRole = strictObject({
@@ -57,7 +63,14 @@ const RoleName = Type.String({
   description: 'the name of a role, or <service>:<role>',
 });
 const userFields = {
-  uid: Type.Optional(Type.String({ minLength: 1, maxLength: 128, pattern: '^[A-Za-z0-9._~-]+$', description: 'letters, digits and . _ ~ -' })),
+  uid: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 128,
+      pattern: '^[A-Za-z0-9._~-]+$',
+      description: 'letters, digits and . _ ~ -',
+    }),
+  ),
   roles: Type.Optional(Type.Array(RoleName, { maxItems: 100, uniqueItems: true })),
 };
 
@@ -182,7 +195,12 @@ export type DeclarationPlan = Static<typeof DeclarationPlan>;
 export const DeclarationApplied = strictObject({
   ...planFields,
   client_secrets: Type.Array(
-    strictObject({ organization: Type.String(), service: Type.String(), client_id: Type.String(), client_secret: Type.String() }),
+    strictObject({
+      organization: Type.String(),
+      service: Type.String(),
+      client_id: Type.String(),
+      client_secret: Type.String(),
+    }),
   ),
 });
 /** {@link DeclarationApplied} as a value. */
