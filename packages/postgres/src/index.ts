@@ -16,3 +16,4 @@ export { type Connection, connectionString, withDatabase } from './connection.ts
 export { type EmbeddedPostgres, type EmbeddedPostgresOptions, startEmbeddedPostgres } from './embedded-postgres.ts';
 export { EmbeddedPostgresError, type EmbeddedPostgresErrorCode } from './error.ts';
 export type { PostgresLog } from './server.ts';
+export { startTemporaryPostgres } from './temporary.ts';
