@@ -1,4 +1,4 @@
-import type { Declaration, DeclarationFile } from '@gatehouse/contracts';
+import type { Declaration, DeclarationFile, DeclaredService } from '@gatehouse/contracts';
 import type { ShapeError } from './check-shape.ts';
 
 /**
@@ -10,7 +10,8 @@ export function checkReferences(declaration: Declaration | DeclarationFile): Sha
   const report = (path: readonly string[], rule: string, fix: string) =>
     errors.push({ path, field: path.join('.'), rule, fix });
   for (const [organization, { services }] of Object.entries(declaration.organizations ?? {})) {
-    for (const [name, service] of Object.entries(services ?? {})) {
+    const named: Record<string, Pick<DeclaredService, 'pop_url' | 'jwks'>> = services ?? {};
+    for (const [name, service] of Object.entries(named)) {
       if (service.pop_url !== undefined && service.jwks !== undefined) {
         const path = ['organizations', organization, 'services', name, 'jwks'];
         report(path, 'is given beside pop_url', 'keep one: pop_url when the service rotates its keys, else jwks');

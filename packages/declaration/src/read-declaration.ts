@@ -91,35 +91,21 @@ async function resolveFiles(
       return '';
     }
   };
+  // One file after the other: faults come in the order of the file, and thousands of users open no thousand descriptors.
   const organizations: [string, DeclaredOrganization][] = [];
   for (const [name, { services, users, ...rest }] of Object.entries(declared.organizations ?? {})) {
-    const at = ['organizations', name];
     const organization: DeclaredOrganization = { ...rest };
-    if (services) {
-      organization.services = Object.fromEntries(
-        await Promise.all(
-          Object.entries(services).map(async ([service, { client_secret_file: secret, ...fields }]) => {
-            const key = [...at, 'services', service, 'client_secret_file'];
-            return [
-              service,
-              secret === undefined ? fields : { ...fields, client_secret: await contentOf(secret, key) },
-            ] as const;
-          }),
-        ),
-      );
+    if (services) organization.services = {};
+    for (const [service, { client_secret_file: secret, ...fields }] of Object.entries(services ?? {})) {
+      const path = ['organizations', name, 'services', service, 'client_secret_file'];
+      const resolved = secret === undefined ? fields : { ...fields, client_secret: await contentOf(secret, path) };
+      defineMember(organization.services, service, resolved);
     }
-    if (users) {
-      organization.users = Object.fromEntries(
-        await Promise.all(
-          Object.entries(users).map(async ([user, { password_file: password, ...fields }]) => {
-            const key = [...at, 'users', user, 'password_file'];
-            return [
-              user,
-              password === undefined ? fields : { ...fields, password: await contentOf(password, key) },
-            ] as const;
-          }),
-        ),
-      );
+    if (users) organization.users = {};
+    for (const [user, { password_file: password, ...fields }] of Object.entries(users ?? {})) {
+      const path = ['organizations', name, 'users', user, 'password_file'];
+      const resolved = password === undefined ? fields : { ...fields, password: await contentOf(password, path) };
+      defineMember(organization.users, user, resolved);
     }
     organizations.push([name, organization]);
   }
@@ -128,6 +114,11 @@ async function resolveFiles(
     ...(declared.organizations === undefined ? {} : { organizations: Object.fromEntries(organizations) }),
     ...(declared.trusted_issuers === undefined ? {} : { trusted_issuers: declared.trusted_issuers }),
   };
+}
+
+/** Sets a member under any name: `__proto__` is a user name like others. */
+function defineMember<T>(record: Record<string, T> | undefined, name: string, value: T): void {
+  if (record) Object.defineProperty(record, name, { value, enumerable: true, configurable: true, writable: true });
 }
 
 /** The content without its final line break. */
