@@ -17,10 +17,32 @@ export const errorTable = {
   'kernel.too_many_requests': { status: 429, title: 'Too many requests' },
   'kernel.unavailable': { status: 503, title: 'Not available at the moment' },
   'kernel.stopping': { status: 503, title: 'This node is stopping' },
+  // audit
+  'audit.no_checkpoint': { status: 404, title: 'The audit trail has no checkpoint yet' },
   // secrets
   'secrets.issuer_exists': { status: 409, title: 'This issuer is trusted already' },
   'secrets.destroyed': { status: 410, title: 'The user secret is destroyed' },
   'secrets.no_encryption_key': { status: 502, title: 'The service publishes no usable encryption key' },
+  // identity: accounts
+  'identity.invalid_credentials': { status: 401, title: 'The user name or the password is wrong' },
+  'identity.organization_required': { status: 400, title: 'The user is a member of several organizations: name one' },
+  'identity.too_many_attempts': { status: 429, title: 'Too many sign-in attempts' },
+  'identity.busy': { status: 503, title: 'Too many passwords are being checked at the moment' },
+  'identity.password_refused': { status: 400, title: 'The password does not fit the password policy' },
+  'identity.username_taken': { status: 409, title: 'The user name is taken' },
+  'identity.uid_taken': { status: 409, title: 'The uid is or was taken' },
+  'identity.not_active': { status: 409, title: 'This is not possible in the present status' },
+  'identity.last_operator': { status: 409, title: 'The last active operator has to stay' },
+  'identity.foreign_account': { status: 403, title: 'Another organization administers this account' },
+  'identity.role_too_high': { status: 403, title: 'This needs permissions the caller does not have' },
+  'identity.role_exists': { status: 409, title: 'A role of this name exists' },
+  'identity.role_in_use': { status: 409, title: 'The role is in use' },
+  'identity.role_built_in': { status: 409, title: 'Built-in roles cannot be changed' },
+  'identity.organization_exists': { status: 409, title: 'An organization of this name exists' },
+  'identity.service_exists': { status: 409, title: 'A service of this name exists' },
+  'identity.audience_taken': { status: 409, title: 'The audience belongs to another service' },
+  'identity.too_many_secrets': { status: 409, title: 'The service has two secrets already' },
+  'identity.setup_closed': { status: 410, title: 'The first operator exists already' },
   internal: { status: 500, title: 'Something went wrong on our side' },
 } as const satisfies Record<string, { status: number; title: string }>;
 
