@@ -13,6 +13,8 @@ export interface Settings {
   readonly rootKeyProvider: 'file' | 'env';
   /** 32 bytes, base64url; only with the provider `env`. */
   readonly rootKey: string | undefined;
+  /** The root key that is being replaced, beside the new one; only with the provider `env`. */
+  readonly rootKeyPrevious: string | undefined;
   /** Processes on this machine. */
   readonly workers: number;
   /** Addresses or CIDR ranges of proxies whose `X-Forwarded-*` headers are believed. */
@@ -42,6 +44,7 @@ const names = [
   'DATA_DIR',
   'DATABASE_URL',
   'ROOT_KEY',
+  'ROOT_KEY_PREVIOUS',
   'ROOT_KEY_PROVIDER',
   'WORKERS',
   'TRUST_PROXY',
@@ -53,7 +56,7 @@ const names = [
   'ADMIN_PASSWORD',
 ] as const;
 type Name = (typeof names)[number];
-const secretNames: ReadonlySet<Name> = new Set(['DATABASE_URL', 'ROOT_KEY', 'ADMIN_PASSWORD']);
+const secretNames: ReadonlySet<Name> = new Set(['DATABASE_URL', 'ROOT_KEY', 'ROOT_KEY_PREVIOUS', 'ADMIN_PASSWORD']);
 /** Variables that are not settings: those of the command line program, of the tests, and what a primary tells its workers. */
 const foreignNames = new Set([
   'GATEHOUSE_URL',
@@ -81,6 +84,13 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
   if (rootKey !== undefined && !isKey(rootKey)) {
     fail('ROOT_KEY', 'is not 32 bytes in base64url', 'make one with: openssl rand 32 | basenc --base64url');
   }
+  const rootKeyPrevious = text('ROOT_KEY_PREVIOUS');
+  if (rootKeyPrevious !== undefined && provider === 'file') {
+    fail('ROOT_KEY_PREVIOUS', 'is for the provider "env"', 'with "file" put the previous key into root.key.previous');
+  }
+  if (rootKeyPrevious !== undefined && !isKey(rootKeyPrevious)) {
+    fail('ROOT_KEY_PREVIOUS', 'is not 32 bytes in base64url', 'give the key that GATEHOUSE_ROOT_KEY held before');
+  }
   const adminUsername = text('ADMIN_USERNAME');
   const adminPassword = text('ADMIN_PASSWORD');
   if ((adminUsername === undefined) !== (adminPassword === undefined)) {
@@ -95,6 +105,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     databaseUrl: databaseUrl(text('DATABASE_URL')),
     rootKeyProvider: provider,
     rootKey,
+    rootKeyPrevious,
     workers: integer(text('WORKERS'), 'WORKERS', 1, 64) ?? 1,
     trustProxy: list(text('TRUST_PROXY')),
     declaration: declaration === undefined ? undefined : resolve(declaration),

@@ -43,6 +43,13 @@ export const errorTable = {
   'identity.audience_taken': { status: 409, title: 'The audience belongs to another service' },
   'identity.too_many_secrets': { status: 409, title: 'The service has two secrets already' },
   'identity.setup_closed': { status: 410, title: 'The first operator exists already' },
+  // keys
+  'keys.cannot_decrypt': { status: 400, title: 'The sealed message cannot be opened' },
+  'keys.not_ready': { status: 409, title: 'The next key has not been published long enough' },
+  'keys.invalid_policy': { status: 400, title: 'The rotation policy does not hold' },
+  'keys.cannot_open': { status: 500, title: 'A stored value cannot be opened' },
+  'keys.no_valid_key': { status: 503, title: 'No valid key is left to sign with' },
+  'keys.root_key_replaced': { status: 503, title: 'This node runs with a root key that was replaced' },
   internal: { status: 500, title: 'Something went wrong on our side' },
 } as const satisfies Record<string, { status: number; title: string }>;
 

@@ -39,6 +39,7 @@ export async function createTestApp(
     databaseUrl: database.connectionString,
     rootKeyProvider: 'env',
     rootKey: Buffer.alloc(32, 7).toString('base64url'),
+    rootKeyPrevious: undefined,
     workers: 1,
     trustProxy: [],
     declaration: undefined,
