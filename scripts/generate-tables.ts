@@ -27,6 +27,7 @@ const typeNames: Record<string, { select: string; write?: string }> = {
   'double precision': { select: 'number' },
   bigint: { select: 'string', write: 'string | number | bigint' },
   'timestamp with time zone': { select: 'Date', write: 'Date' },
+  'timestamp(3) with time zone': { select: 'Date', write: 'Date' },
   bytea: { select: 'Buffer', write: 'Uint8Array' },
   jsonb: { select: 'JsonValue', write: 'string' },
   inet: { select: 'string' },
