@@ -10,7 +10,13 @@ const IssuerBody = {
   algorithms: Type.Array(Type.Union(issuerAlgorithms.map((one) => Type.Literal(one))), { minItems: 1, maxItems: 4 }),
   audiences: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 512 }), { maxItems: 50 })),
 };
-const Issuer = strictObject({ name: Name, ...IssuerBody, audiences: Type.Array(Type.String()), created_at: Timestamp, created_by: Type.String() });
+const Issuer = strictObject({
+  name: Name,
+  ...IssuerBody,
+  audiences: Type.Array(Type.String()),
+  created_at: Timestamp,
+  created_by: Type.String(),
+});
 const NameParams = strictObject({ name: Name });
 
 /** `/v1/issuers`: operators decide whose tokens are accepted. */
@@ -43,7 +49,9 @@ export function issuerRoutes({ db, issuers }: { db: Db; issuers: Issuers }) {
       },
       async (request, reply) => {
         const { name, jwks_uri: jwksUri, ...rest } = request.body;
-        const issuer = await db.transaction((tx) => issuers.createIssuer(tx, name, { jwksUri, ...rest }, request.origin));
+        const issuer = await db.transaction((tx) =>
+          issuers.createIssuer(tx, name, { jwksUri, ...rest }, request.origin),
+        );
         return reply.code(201).send(toAnswer(issuer));
       },
     );
@@ -61,7 +69,8 @@ export function issuerRoutes({ db, issuers }: { db: Db; issuers: Issuers }) {
       },
       async (request) => {
         const issuer = await db.read((tx) => issuers.findByName(tx, request.params.name));
-        if (!issuer) throw new AppError('kernel.not_found', { detail: `There is no trusted issuer ${request.params.name}.` });
+        if (!issuer)
+          throw new AppError('kernel.not_found', { detail: `There is no trusted issuer ${request.params.name}.` });
         return toAnswer(issuer);
       },
     );
@@ -81,7 +90,9 @@ export function issuerRoutes({ db, issuers }: { db: Db; issuers: Issuers }) {
       async (request) => {
         const { jwks_uri: jwksUri, ...rest } = request.body;
         const { name } = request.params;
-        return toAnswer(await db.transaction((tx) => issuers.changeIssuer(tx, name, { jwksUri, ...rest }, request.origin)));
+        return toAnswer(
+          await db.transaction((tx) => issuers.changeIssuer(tx, name, { jwksUri, ...rest }, request.origin)),
+        );
       },
     );
     app.delete(

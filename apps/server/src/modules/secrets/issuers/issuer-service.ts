@@ -1,5 +1,14 @@
+import {
+  AppError,
+  type Clock,
+  invalidField,
+  isUniqueViolation,
+  type Origin,
+  type Random,
+  type Reader,
+  type Tx,
+} from '../../../kernel/index.ts';
 import type { Audit } from '../../audit/index.ts';
-import { AppError, type Clock, invalidField, isUniqueViolation, type Origin, type Random, type Reader, type Tx } from '../../../kernel/index.ts';
 import { issuerAlgorithms, type TrustedIssuer } from './issuer.ts';
 import { deleteIssuer, findIssuer, findIssuerByName, insertIssuer, listIssuers, updateIssuer } from './issuer-store.ts';
 

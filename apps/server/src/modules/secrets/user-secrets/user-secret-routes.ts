@@ -58,7 +58,8 @@ export function userSecretRoutes({ db, userSecrets }: { db: Db; userSecrets: Use
       },
       async (request) => {
         const secret = await db.read((tx) => findSecret(tx, request.principal.organization, request.params.id));
-        if (!secret) throw new AppError('kernel.not_found', { detail: 'There is no such secret in this organization.' });
+        if (!secret)
+          throw new AppError('kernel.not_found', { detail: 'There is no such secret in this organization.' });
         return toAnswer(secret);
       },
     );
@@ -75,7 +76,11 @@ export function userSecretRoutes({ db, userSecrets }: { db: Db; userSecrets: Use
           params: IdParams,
           body: strictObject({
             delay_seconds: Type.Optional(
-              Type.Integer({ minimum: 0, maximum: maxDestroyDelaySeconds, description: '7 days if absent; 0 is final at once' }),
+              Type.Integer({
+                minimum: 0,
+                maximum: maxDestroyDelaySeconds,
+                description: '7 days if absent; 0 is final at once',
+              }),
             ),
             reason: Type.Optional(Type.String({ minLength: 1, maxLength: 500 })),
           }),

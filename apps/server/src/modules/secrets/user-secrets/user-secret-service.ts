@@ -1,5 +1,5 @@
 import { encodeBase64Url } from '@gatehouse/crypto';
-import { addSeconds, AppError, type Clock, type Db, type Origin, type Random, type Tx } from '../../../kernel/index.ts';
+import { AppError, addSeconds, type Clock, type Db, type Origin, type Random, type Tx } from '../../../kernel/index.ts';
 import type { Audit } from '../../audit/index.ts';
 import type { Keys } from '../../keys/index.ts';
 import {

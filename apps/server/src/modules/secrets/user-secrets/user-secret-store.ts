@@ -23,7 +23,16 @@ const toSecret = (row: SecretRow): UserSecret => ({
   ...(row.destroyed_at === null ? {} : { destroyedAt: row.destroyed_at }),
 });
 
-const columns = ['id', 'organization', 'issuer', 'subject', 'status', 'created_at', 'destroy_at', 'destroyed_at'] as const;
+const columns = [
+  'id',
+  'organization',
+  'issuer',
+  'subject',
+  'status',
+  'created_at',
+  'destroy_at',
+  'destroyed_at',
+] as const;
 
 const forRelease = {
   name: 'secrets_find_for_release',
@@ -112,7 +121,11 @@ export async function updateSecretScheduled(tx: Tx, id: string, destroyAt: Date)
 
 /** Takes a scheduled destruction back. */
 export async function updateSecretRestored(tx: Tx, id: string): Promise<void> {
-  await tx.updateTable('secrets.user_secrets').set({ status: 'active', destroy_at: null }).where('id', '=', id).execute();
+  await tx
+    .updateTable('secrets.user_secrets')
+    .set({ status: 'active', destroy_at: null })
+    .where('id', '=', id)
+    .execute();
 }
 
 /** Erases the sealed value for good; the row stays. */
