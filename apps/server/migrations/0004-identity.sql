@@ -122,7 +122,7 @@ create table identity.roles (
 
 -- One row: locked by whoever makes the first operator, so that there is one first operator.
 create table identity.bootstrap (
-  only boolean primary key default true check (only),
+  singleton boolean primary key default true check (singleton),
   completed_at timestamptz,
   completed_by text
 );

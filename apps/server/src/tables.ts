@@ -2,6 +2,210 @@
 import type { JsonValue } from '@gatehouse/contracts';
 import type { ColumnType, Generated } from 'kysely';
 
+export interface AuditChainHead {
+  only_row: Generated<boolean>;
+  sequence: ColumnType<string, string | number | bigint, string | number | bigint>;
+  hash: ColumnType<Buffer, Uint8Array, Uint8Array>;
+}
+
+export interface AuditCheckpoints {
+  number: ColumnType<string, string | number | bigint, string | number | bigint>;
+  sequence: ColumnType<string, string | number | bigint, string | number | bigint>;
+  hash: ColumnType<Buffer, Uint8Array, Uint8Array>;
+  at: Date;
+  jws: string;
+  jws_hash: ColumnType<Buffer, Uint8Array, Uint8Array>;
+}
+
+export interface AuditEntries {
+  position: ColumnType<string, string | number | bigint | undefined, string | number | bigint>;
+  version: Generated<number>;
+  id: string;
+  at: Date;
+  action: string;
+  organization: string;
+  actor_type: string;
+  actor_id: string;
+  target_type: string | null;
+  target_id: string | null;
+  outcome: string;
+  reason: string | null;
+  request_id: string | null;
+  address: string | null;
+  user_agent: string | null;
+  details: ColumnType<JsonValue, string, string>;
+}
+
+export interface AuditSeals {
+  sequence: ColumnType<string, string | number | bigint, string | number | bigint>;
+  position: ColumnType<string, string | number | bigint, string | number | bigint>;
+  previous_hash: ColumnType<Buffer, Uint8Array, Uint8Array>;
+  hash: ColumnType<Buffer, Uint8Array, Uint8Array>;
+}
+
+export interface AuditUnsealed {
+  position: ColumnType<string, string | number | bigint, string | number | bigint>;
+}
+
+export interface IdentityBootstrap {
+  singleton: Generated<boolean>;
+  completed_at: Date | null;
+  completed_by: string | null;
+}
+
+export interface IdentityMemberships {
+  organization: string;
+  uid: string;
+  role_ids: Generated<string[]>;
+  created_at: Date;
+  created_by: string;
+}
+
+export interface IdentityOauthArtifacts {
+  id_hash: ColumnType<Buffer, Uint8Array, Uint8Array>;
+  model: string;
+  sealed: ColumnType<Buffer, Uint8Array, Uint8Array>;
+  grant_hash: ColumnType<Buffer | null, Uint8Array | null | undefined, Uint8Array | null>;
+  uid_hash: ColumnType<Buffer | null, Uint8Array | null | undefined, Uint8Array | null>;
+  user_code_hash: ColumnType<Buffer | null, Uint8Array | null | undefined, Uint8Array | null>;
+  user_id: string | null;
+  client_id: string | null;
+  expires_at: Date;
+  consumed_at: Date | null;
+}
+
+export interface IdentityOrganizations {
+  id: string;
+  name: string;
+  status: Generated<string>;
+  created_at: Date;
+  created_by: string;
+}
+
+export interface IdentityPasswordCredentials {
+  uid: string;
+  hash: string;
+  changed_at: Date;
+}
+
+export interface IdentityRefreshTokens {
+  token_hash: ColumnType<Buffer, Uint8Array, Uint8Array>;
+  session_id: string;
+  client_id: string;
+  details: ColumnType<Buffer | null, Uint8Array | null | undefined, Uint8Array | null>;
+  created_at: Date;
+  expires_at: Date;
+  used_at: Date | null;
+  successor: ColumnType<Buffer | null, Uint8Array | null | undefined, Uint8Array | null>;
+}
+
+export interface IdentityRevokedTokens {
+  token_id: string;
+  expires_at: Date;
+}
+
+export interface IdentityRoles {
+  id: string;
+  organization: string;
+  service: string | null;
+  name: string;
+  permissions: Generated<string[]>;
+  built_in: Generated<boolean>;
+  created_at: Date;
+  created_by: string;
+}
+
+export interface IdentityServiceSecrets {
+  id: string;
+  service_id: string;
+  hash: ColumnType<Buffer, Uint8Array, Uint8Array>;
+  created_at: Date;
+  created_by: string;
+  expires_at: Date | null;
+}
+
+export interface IdentityServices {
+  id: string;
+  organization: string;
+  name: string;
+  client_id: string;
+  audience: string;
+  status: Generated<string>;
+  authentication: string;
+  pop_url: string | null;
+  jwks: ColumnType<JsonValue | null, string | null | undefined, string | null>;
+  grants: Generated<string[]>;
+  redirect_uris: Generated<string[]>;
+  post_logout_redirect_uris: Generated<string[]>;
+  first_party: Generated<boolean>;
+  id_token_signed_response_alg: Generated<string>;
+  role_ids: Generated<string[]>;
+  created_at: Date;
+  created_by: string;
+}
+
+export interface IdentitySessions {
+  id: string;
+  kind: string;
+  user_id: string;
+  organization: string;
+  client_id: string;
+  grant_hash: ColumnType<Buffer | null, Uint8Array | null | undefined, Uint8Array | null>;
+  scope: string;
+  audience: string[];
+  address: string | null;
+  user_agent: string | null;
+  authenticated_at: Date;
+  created_at: Date;
+  last_used_at: Date;
+  expires_at: Date;
+  absolute_expires_at: Date;
+  revoked_at: Date | null;
+  revoked_reason: string | null;
+}
+
+export interface IdentitySetupCodes {
+  hash: ColumnType<Buffer, Uint8Array, Uint8Array>;
+  created_at: Date;
+}
+
+export interface IdentitySharedSecrets {
+  id: string;
+  sealed: ColumnType<Buffer, Uint8Array, Uint8Array>;
+}
+
+export interface IdentitySignInThrottles {
+  key: ColumnType<Buffer, Uint8Array, Uint8Array>;
+  failures: number;
+  refused: Generated<number>;
+  blocked_until: Date | null;
+  trusted_until: Date | null;
+  updated_at: Date;
+}
+
+export interface IdentitySubjects {
+  subject: string;
+  kind: string;
+  created_at: Date;
+}
+
+export interface IdentityUsedIds {
+  id_hash: ColumnType<Buffer, Uint8Array, Uint8Array>;
+  expires_at: Date;
+}
+
+export interface IdentityUsers {
+  uid: string;
+  organization: string;
+  username: string;
+  username_key: string;
+  status: Generated<string>;
+  last_login: Date | null;
+  last_login_attempt: Date | null;
+  created_at: Date;
+  created_by: string;
+}
+
 export interface KernelChangeTopics {
   topic: string;
   version: ColumnType<string, string | number | bigint | undefined, string | number | bigint>;
@@ -11,13 +215,113 @@ export interface KernelMigrations {
   number: number;
   name: string;
   checksum: string;
-  applied_at: ColumnType<Date, Date | undefined, Date>;
+  applied_at: Generated<Date>;
+}
+
+export interface KeysDataKeyWraps {
+  data_key_id: string;
+  root_key_id: string;
+  wrapped: ColumnType<Buffer, Uint8Array, Uint8Array>;
+}
+
+export interface KeysDataKeys {
+  id: string;
+  organization: string;
+  created_at: Date;
+}
+
+export interface KeysKeyrings {
+  name: string;
+  organization: string;
+  purpose: string;
+  use: string;
+  algorithm: string;
+  key_bits: number | null;
+  validity_seconds: number;
+  legacy_seconds: number;
+  publish_before_seconds: number;
+  min_keys: number;
+  check_interval_seconds: number;
+  initial_count: number;
+  version: ColumnType<string, string | number | bigint | undefined, string | number | bigint>;
+  created_at: Date;
+}
+
+export interface KeysKeys {
+  kid: string;
+  keyring: string;
+  state: string;
+  created_at: Date;
+  ready_at: Date;
+  not_before: Date;
+  not_after: Date | null;
+  expire_at: Date | null;
+  ended_at: Date | null;
+  public_jwk: ColumnType<JsonValue, string, string>;
+  private_sealed: ColumnType<Buffer | null, Uint8Array | null | undefined, Uint8Array | null>;
+}
+
+export interface KeysRootKeys {
+  id: string;
+  verifier: ColumnType<Buffer, Uint8Array, Uint8Array>;
+  created_at: Date;
+  retired_at: Date | null;
+}
+
+export interface SecretsTrustedIssuers {
+  id: string;
+  name: string;
+  issuer: string;
+  jwks_uri: string;
+  algorithms: string[];
+  audiences: Generated<string[]>;
+  created_at: Date;
+  created_by: string;
+}
+
+export interface SecretsUserSecrets {
+  id: string;
+  organization: string;
+  issuer: string;
+  subject: string;
+  sealed: ColumnType<Buffer | null, Uint8Array | null | undefined, Uint8Array | null>;
+  status: string;
+  created_at: Date;
+  destroy_at: Date | null;
+  destroyed_at: Date | null;
 }
 
 /** Every table of this server, by `schema.table`. */
 export interface Database {
+  'audit.chain_head': AuditChainHead;
+  'audit.checkpoints': AuditCheckpoints;
+  'audit.entries': AuditEntries;
+  'audit.seals': AuditSeals;
+  'audit.unsealed': AuditUnsealed;
+  'identity.bootstrap': IdentityBootstrap;
+  'identity.memberships': IdentityMemberships;
+  'identity.oauth_artifacts': IdentityOauthArtifacts;
+  'identity.organizations': IdentityOrganizations;
+  'identity.password_credentials': IdentityPasswordCredentials;
+  'identity.refresh_tokens': IdentityRefreshTokens;
+  'identity.revoked_tokens': IdentityRevokedTokens;
+  'identity.roles': IdentityRoles;
+  'identity.service_secrets': IdentityServiceSecrets;
+  'identity.services': IdentityServices;
+  'identity.sessions': IdentitySessions;
+  'identity.setup_codes': IdentitySetupCodes;
+  'identity.shared_secrets': IdentitySharedSecrets;
+  'identity.sign_in_throttles': IdentitySignInThrottles;
+  'identity.subjects': IdentitySubjects;
+  'identity.used_ids': IdentityUsedIds;
+  'identity.users': IdentityUsers;
   'kernel.change_topics': KernelChangeTopics;
   'kernel.migrations': KernelMigrations;
+  'keys.data_key_wraps': KeysDataKeyWraps;
+  'keys.data_keys': KeysDataKeys;
+  'keys.keyrings': KeysKeyrings;
+  'keys.keys': KeysKeys;
+  'keys.root_keys': KeysRootKeys;
+  'secrets.trusted_issuers': SecretsTrustedIssuers;
+  'secrets.user_secrets': SecretsUserSecrets;
 }
-
-export type { Generated, JsonValue };

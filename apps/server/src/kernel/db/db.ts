@@ -54,6 +54,7 @@ export function createDb(options: {
   });
   // An idle connection that breaks (a restarted database) is replaced by the pool; without a listener it ends the process.
   pool.on('error', (error) => options.onError?.(error));
+  pool.on('connect', (client) => client.on('error', (error) => options.onError?.(error)));
   const kysely = new Kysely<Database>({
     dialect: {
       createAdapter: () => new PostgresAdapter(),
@@ -89,7 +90,7 @@ export async function named<R>(tx: Reader, statement: NamedStatement, values: re
     queryId: { queryId: statement.name },
     statementName: statement.name,
   };
-  const result = await tx.executeQuery<R>(query as CompiledQuery<R>);
+  const result = await tx.executeQuery<R>(query);
   return result.rows;
 }
 

@@ -24,7 +24,9 @@ const lockKey = 7_240_811_001;
 export async function migrate(connectionString: string, dir: string = migrationsDir): Promise<{ applied: string[] }> {
   const known = await readMigrations(dir);
   const pool = new pg.Pool({ connectionString, max: 2 });
-  pool.on('error', () => {}); // a lost connection shows itself in the statement that uses it
+  // A lost connection shows itself in the statement that uses it.
+  pool.on('error', () => {});
+  pool.on('connect', (client) => client.on('error', () => {}));
   try {
     const client = await pool.connect();
     try {

@@ -130,7 +130,7 @@ function guardedLookup(url: URL): LookupFunction {
     dnsLookup(hostname, { ...options, all: true }, (error, addresses) => {
       if (error) callback(error, []);
       else if (addresses.length === 0 || addresses.some((one) => isPrivateAddress(one.address))) {
-        callback(privateAddress(url) as NodeJS.ErrnoException, []);
+        callback(privateAddress(url), []);
       } else if (options.all) callback(null, addresses);
       else callback(null, addresses[0]?.address ?? '', addresses[0]?.family);
     });

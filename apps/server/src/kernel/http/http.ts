@@ -8,6 +8,7 @@ import addFormats from 'ajv-formats';
 import fastify, {
   type FastifyBaseLogger,
   type FastifyInstance,
+  LogController,
   type RawServerDefault,
   type RouteOptions,
 } from 'fastify';
@@ -47,8 +48,8 @@ export async function createHttp(options: {
 }): Promise<App> {
   const { metrics } = options;
   const app = fastify({
-    loggerInstance: options.log as FastifyBaseLogger,
-    disableRequestLogging: true,
+    loggerInstance: options.log,
+    logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => options.random.id('req'),
     trustProxy: options.trustProxy.length > 0 ? [...options.trustProxy] : false,
     bodyLimit: maxBodyBytes,
@@ -74,7 +75,7 @@ export async function createHttp(options: {
   app.removeContentTypeParser(['application/json', 'text/plain']);
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
     try {
-      done(null, parseJsonStrict(body as string, { maxDepth: maxBodyDepth, maxBytes: maxBodyBytes }));
+      done(null, parseJsonStrict(body, { maxDepth: maxBodyDepth, maxBytes: maxBodyBytes }));
     } catch (error) {
       done(
         new AppError('kernel.invalid_request', {

@@ -20,7 +20,7 @@ export async function installOpenApi(app: App, options: { version: string; publi
       const auth = route.config?.auth;
       const security = auth && !('public' in auth) ? [{ bearer: [] }] : [];
       const permission = auth && 'permission' in auth ? { 'x-permission': auth.permission } : {};
-      return { schema: { ...(schema as object), security, ...permission } as typeof schema, url };
+      return { schema: { ...(schema as object), security, ...permission }, url };
     },
   });
 }

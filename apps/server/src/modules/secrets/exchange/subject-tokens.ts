@@ -39,7 +39,7 @@ export function createSubjectTokens({ db, clock, issuers, remoteKeys, publicUrl,
       maxBytes: maxTokenBytes,
       findKey: (unverified) => findForeignKey(issuer, unverified),
     });
-    if (header.typ !== undefined && !foreignTypes.includes(header.typ.toLowerCase())) {
+    if (header.typ !== undefined && !foreignTypes.includes(String(header.typ).toLowerCase())) {
       throw new ExchangeRefused('invalid_grant', 'The token is of a kind that is not accepted here.');
     }
     return verifyJwtClaims(parseJwtClaims(payload), {
