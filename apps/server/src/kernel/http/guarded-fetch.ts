@@ -91,10 +91,9 @@ export function createGuardedFetch({ allowedOrigins }: { allowedOrigins: readonl
         ),
       );
       request.on('response', (response) => {
-        readAnswer(response, url, options.maxBytes ?? defaultMaxBytes).then((document) => {
-          clearTimeout(deadline);
-          resolve(document);
-        }, fail);
+        readAnswer(response, url, options.maxBytes ?? defaultMaxBytes)
+          .finally(() => clearTimeout(deadline))
+          .then(resolve, fail);
       });
       request.end(options.body);
     });

@@ -47,8 +47,9 @@ export async function createHttp(options: {
   trustProxy: readonly string[];
 }): Promise<App> {
   const { metrics } = options;
+  const loggerInstance: FastifyBaseLogger = options.log;
   const app = fastify({
-    loggerInstance: options.log,
+    loggerInstance,
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => options.random.id('req'),
     trustProxy: options.trustProxy.length > 0 ? [...options.trustProxy] : false,

@@ -13,18 +13,16 @@ const specification = 'https://tools.ietf.org/html/draft-ietf-oauth-token-exchan
 
 /** Reads the form in the original's order of checks, with its texts. */
 export function readOriginalForm(body: Readonly<Record<string, unknown>>): OriginalForm {
-  const text = (name: string) => {
+  const values = (name: string) => {
     const value = body[name];
-    return (Array.isArray(value) ? String(value[0] ?? '') : String(value ?? '')).trim();
+    return (Array.isArray(value) ? value : [value]).filter((one) => typeof one === 'string');
   };
-  const list = (name: string) => {
-    const value = body[name];
-    const values = Array.isArray(value) ? value : [value ?? ''];
-    return values
-      .flatMap((one) => String(one).split(','))
+  const text = (name: string) => (values(name)[0] ?? '').trim();
+  const list = (name: string) =>
+    values(name)
+      .flatMap((one) => one.split(','))
       .map((one) => one.trim())
       .filter(Boolean);
-  };
   if (text('grant_type') !== tokenExchangeGrant) throw wrong('grant_type', tokenExchangeGrant);
   if (text('subject_token') === '') throw missing('subject_token');
   if (text('subject_token_type') === '') throw missing('subject_token_type');

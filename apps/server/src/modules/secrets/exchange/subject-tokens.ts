@@ -29,6 +29,7 @@ interface SubjectTokenDeps {
 
 /** Kinds of token a trusted issuer may send as `typ`. Others (logout, security event, DPoP …) are not about a caller. */
 const foreignTypes: readonly string[] = ['jwt', 'at+jwt', 'application/at+jwt'];
+const isForeignType = (typ: unknown) => typeof typ === 'string' && foreignTypes.includes(typ.toLowerCase());
 const maxTokenBytes = 16_384;
 
 /** Judges subject and actor tokens: our own through identity, others by the trusted issuers and their published keys. */
@@ -39,7 +40,7 @@ export function createSubjectTokens({ db, clock, issuers, remoteKeys, publicUrl,
       maxBytes: maxTokenBytes,
       findKey: (unverified) => findForeignKey(issuer, unverified),
     });
-    if (header.typ !== undefined && !foreignTypes.includes(String(header.typ).toLowerCase())) {
+    if (header.typ !== undefined && !isForeignType(header.typ)) {
       throw new ExchangeRefused('invalid_grant', 'The token is of a kind that is not accepted here.');
     }
     return verifyJwtClaims(parseJwtClaims(payload), {
@@ -72,7 +73,7 @@ export function createSubjectTokens({ db, clock, issuers, remoteKeys, publicUrl,
         if (issuer === publicUrl) {
           const claims = await verifyOwn(token);
           if (!claims) throw notAcceptable();
-          return toSubject(claims, String(claims['org'] ?? ''));
+          return toSubject(claims, typeof claims['org'] === 'string' ? claims['org'] : '');
         }
         const trusted = await db.read((tx) => issuers.find(tx, issuer));
         if (!trusted) throw notAcceptable();
