@@ -69,10 +69,10 @@ export function createSealer({
   /** Signed outside any transaction; whoever stores the number first wins, and the other's signature is dropped. */
   const writeCheckpoint = async ({ force = false } = {}) => {
     const chain = await db.read(readChain);
+    assertIntact(chain);
     const at = clock.now();
     const nothingNew = chain.sequence === (chain.checkpoint?.sequence ?? 0);
     if (force ? nothingNew : !isCheckpointDue(chain, at)) return false;
-    assertIntact(chain);
     const payload = checkpointPayload(chain, at);
     const jws = await signCheckpoint(payload);
     const { number } = payload;

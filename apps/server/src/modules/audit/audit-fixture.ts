@@ -1,0 +1,67 @@
+import { generateKeyPairSync, randomUUID, sign } from 'node:crypto';
+import { after } from 'node:test';
+import type { JsonObject } from '@gatehouse/contracts';
+import { createFakeClock, createSeededRandom, createTestDatabase } from '@gatehouse/testkit';
+import { createDb, createLog, migrate, migrationsDir, type Origin } from '../../kernel/index.ts';
+import { createAudit } from './index.ts';
+
+/** Who the tests act as. */
+export const origin: Origin = {
+  actor: { type: 'user', id: 'user-1' },
+  requestId: 'req-1',
+  address: '192.0.2.7',
+  userAgent: 'test/1',
+};
+
+/** The module on a database of its own; `node()` gives further nodes over the same database, each with its own pool. */
+export async function createAuditFixture() {
+  const database = await createTestDatabase({
+    migrationsDir,
+    migrate: async (connectionString) => {
+      await migrate(connectionString);
+    },
+  });
+  const clock = createFakeClock();
+  const signer = createTestSigner();
+  const logLines: string[] = [];
+  const log = createLog({ level: 'debug', destination: { write: (line: string) => void logLines.push(line) } });
+  const closers: (() => Promise<void>)[] = [];
+  const node = (options: { clock?: { now(): Date }; maxConnections?: number } = {}) => {
+    const db = createDb({ connectionString: database.connectionString, maxConnections: options.maxConnections ?? 6 });
+    const audit = createAudit({
+      db,
+      clock: options.clock ?? clock,
+      random: createSeededRandom(randomUUID()),
+      log,
+      signCheckpoint: (payload) => signer.signCheckpoint(payload),
+      auditKeys: async () => ({ keys: [signer.jwk] }),
+    });
+    closers.push(() => db.close());
+    return { db, audit };
+  };
+  after(async () => {
+    for (const close of closers) await close();
+    await database.drop();
+  });
+  return { ...node(), node, clock, signer, logLines, connectionString: database.connectionString };
+}
+
+/** An ES256 signer as the keys module hands one in. */
+export function createTestSigner() {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const jwk: JsonObject = {
+    ...(publicKey.export({ format: 'jwk' }) as JsonObject),
+    kid: 'test-key',
+    alg: 'ES256',
+    use: 'sig',
+  };
+  const encode = (value: JsonObject) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  return {
+    jwk,
+    async signCheckpoint(payload: JsonObject): Promise<string> {
+      const input = `${encode({ alg: 'ES256', kid: 'test-key' })}.${encode(payload)}`;
+      const signature = sign('sha256', Buffer.from(input), { key: privateKey, dsaEncoding: 'ieee-p1363' });
+      return `${input}.${signature.toString('base64url')}`;
+    },
+  };
+}
