@@ -49,24 +49,39 @@ export function keyFitsScheme(key: KeyObject, scheme: SignatureScheme): boolean 
   }
 }
 
-/** Key management algorithms the JWE door can compute. RSA1_5 and PBES2 are not among them. */
-export type KeyManagementAlgorithm =
-  | 'RSA-OAEP'
-  | 'RSA-OAEP-256'
-  | 'ECDH-ES'
-  | 'ECDH-ES+A128KW'
-  | 'ECDH-ES+A192KW'
-  | 'ECDH-ES+A256KW'
-  | 'A128KW'
-  | 'A192KW'
-  | 'A256KW'
-  | 'A128GCMKW'
-  | 'A192GCMKW'
-  | 'A256GCMKW'
-  | 'dir';
+/** All of them, for callers that check a configured name. Not an allow list. */
+export const signatureAlgorithms = Object.keys(schemes) as readonly SignatureAlgorithm[];
 
-/** Content encryption algorithms (RFC 7518 §5.1). */
-export type ContentAlgorithm = 'A128GCM' | 'A192GCM' | 'A256GCM' | 'A128CBC-HS256' | 'A192CBC-HS384' | 'A256CBC-HS512';
+/** Key management algorithms the JWE door can compute. RSA1_5 and PBES2 are not among them. */
+export const keyManagementAlgorithms = [
+  'RSA-OAEP',
+  'RSA-OAEP-256',
+  'ECDH-ES',
+  'ECDH-ES+A128KW',
+  'ECDH-ES+A192KW',
+  'ECDH-ES+A256KW',
+  'A128KW',
+  'A192KW',
+  'A256KW',
+  'A128GCMKW',
+  'A192GCMKW',
+  'A256GCMKW',
+  'dir',
+] as const;
+/** One of the key management algorithms the JWE door can compute. */
+export type KeyManagementAlgorithm = (typeof keyManagementAlgorithms)[number];
+
+/** Content encryption algorithms (RFC 7518 §5.1) the JWE door can compute. */
+export const contentAlgorithms = [
+  'A128GCM',
+  'A192GCM',
+  'A256GCM',
+  'A128CBC-HS256',
+  'A192CBC-HS384',
+  'A256CBC-HS512',
+] as const;
+/** One of the content encryption algorithms the JWE door can compute. */
+export type ContentAlgorithm = (typeof contentAlgorithms)[number];
 
 /** What the JWE door accepts when the caller names nothing. */
 export const defaultKeyManagementAlgorithms = [

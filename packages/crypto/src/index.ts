@@ -9,11 +9,14 @@
  */
 export {
   type ContentAlgorithm,
+  contentAlgorithms,
   defaultContentAlgorithms,
   defaultKeyManagementAlgorithms,
   defaultSignatureAlgorithms,
   type KeyManagementAlgorithm,
+  keyManagementAlgorithms,
   type SignatureAlgorithm,
+  signatureAlgorithms,
 } from './algorithms.ts';
 export { decodeBase64Url, encodeBase64Url, tryDecodeBase64Url } from './base64url.ts';
 export { canonicalJson, canonicalJsonBytes } from './canonical-json.ts';

@@ -65,8 +65,7 @@ export async function decryptCompactJwe(token: string, options: DecryptJweOption
     return bytes;
   }) as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
   const key = await findKey(header.kid as string | undefined, header);
-  if (key === undefined || (key.alg !== undefined && key.alg !== header.alg))
-    throw new CryptoError('crypto.cannot_decrypt');
+  if (key === undefined || !isForToken(key, header)) throw new CryptoError('crypto.cannot_decrypt');
   const gcmKeyBytes = gcmKeyLengths[header.enc as string];
   if (gcmKeyBytes === undefined || !isDirectlyComputed(header.alg))
     return { header, plaintext: await byJose(token, key, header) };
@@ -74,6 +73,11 @@ export async function decryptCompactJwe(token: string, options: DecryptJweOption
   const plaintext = openContent(contentKey ?? systemRandomBytes(gcmKeyBytes), { nonce, ciphertext, tag, headerPart });
   if (plaintext === undefined || contentKey === undefined) throw new CryptoError('crypto.cannot_decrypt');
   return { header, plaintext };
+}
+
+/** The key decides: one that names an algorithm is used with no other. With `dir` it names the content's. */
+function isForToken({ alg }: DecryptionKey, header: TokenHeader): boolean {
+  return alg === undefined || alg === (header.alg === 'dir' ? header.enc : header.alg);
 }
 
 const gcmKeyLengths: Readonly<Record<string, number>> = { A128GCM: 16, A192GCM: 24, A256GCM: 32 };
