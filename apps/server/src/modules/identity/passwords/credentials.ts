@@ -1,0 +1,156 @@
+import {
+  AppError,
+  type Clock,
+  type Db,
+  isAppError,
+  type Origin,
+  type Tx,
+} from '../../../kernel/index.ts';
+import type { Audit } from '../../audit/index.ts';
+import { operatorOrganization } from '../deps.ts';
+import type { ResolvedRoles } from '../roles/role.ts';
+import type { Roles } from '../roles/role-service.ts';
+import type { Membership, User } from '../users/user.ts';
+import { usernameKey } from '../users/user-rules.ts';
+import { findCredential, findPasswordHash, listMemberships, noteSignIn, upgradePasswordHash } from '../users/user-store.ts';
+import type { Passwords } from './passwords.ts';
+import type { Attempt, Throttle } from './throttle.ts';
+
+/** What somebody offers to sign in. */
+export interface OfferedCredentials {
+  username: string;
+  password: string;
+  /** For a member of several organizations: which one to act in. */
+  organization?: string | undefined;
+  origin: Origin;
+}
+
+/** Who it is, or the error to answer with (401, 400, 429 or 503), the same for accounts that exist and that do not. */
+export type Verdict =
+  | { readonly ok: true; readonly user: User; readonly membership: Membership; readonly roles: ResolvedRoles }
+  | { readonly ok: false; readonly error: AppError };
+
+/** Creates the check of user name and password. */
+export function createCredentials(deps: {
+  db: Db;
+  clock: Clock;
+  audit: Pick<Audit, 'append'>;
+  passwords: Pick<Passwords, 'verify'>;
+  roles: Pick<Roles, 'resolve'>;
+  signInThrottle: Throttle;
+  reauthenticationThrottle: Throttle;
+}) {
+  const { db, clock, audit, passwords, roles, signInThrottle, reauthenticationThrottle } = deps;
+
+  const refuse = (tx: Tx, origin: Origin, reason: string, user: User | undefined) =>
+    audit.append(tx, {
+      action: 'session.refused',
+      // An unknown name has no organization; the name is not kept: people type their password there.
+      organization: user?.organization ?? operatorOrganization,
+      origin,
+      outcome: 'failure',
+      reason,
+      ...(user ? { target: { type: 'user', id: user.uid } } : {}),
+    });
+
+  /** Why the right password does not help, and where it leads otherwise. */
+  const choose = async (tx: Tx, user: User, organization: string | undefined) => {
+    if (user.status !== 'active') return { reason: `user_${user.status}` };
+    const memberships = await listMemberships(tx, user.uid);
+    if (organization !== undefined) {
+      const membership = memberships.find((one) => one.organization === organization);
+      return membership ? { membership } : { reason: 'not_a_member' };
+    }
+    const [only, ...others] = memberships;
+    if (!only) return { reason: 'not_a_member' };
+    if (others.length === 0) return { membership: only };
+    return { reason: 'organization_required', choices: memberships.map((one) => one.organization) };
+  };
+
+  const judge = async ({ username, password, organization, origin }: OfferedCredentials): Promise<Verdict> => {
+    const key = usernameKey(username);
+    const attempt: Attempt = { subject: key, address: origin.address };
+    const found = key === '' ? undefined : await db.read((tx) => findCredential(tx, key));
+    await signInThrottle.admit(attempt, (tx) => refuse(tx, origin, 'too_many_attempts', found?.user));
+    const checked = await passwords.verify(found?.hash, password);
+    return db.transaction(async (tx): Promise<Verdict> => {
+      const now = clock.now();
+      if (!found || !checked.ok || found.hash === undefined) {
+        await noteSignIn(tx, found?.user.uid ?? '', now, false);
+        await refuse(tx, origin, found ? 'wrong_password' : 'unknown_user', found?.user);
+        return { ok: false, error: invalidCredentials() };
+      }
+      // Read again: the account may have been suspended while the password was checked.
+      const current = (await findCredential(tx, key)) ?? found;
+      const stale = current.user.uid !== found.user.uid || current.hash !== found.hash;
+      const choice = stale ? { reason: 'password_changed' } : await choose(tx, current.user, organization);
+      const { membership } = choice;
+      await noteSignIn(tx, found.user.uid, now, membership !== undefined);
+      if (!membership) {
+        await refuse(tx, origin, choice.reason ?? 'refused', current.user);
+        if (!('choices' in choice)) return { ok: false, error: invalidCredentials() };
+        await signInThrottle.succeeded(tx, attempt);
+        return { ok: false, error: organizationRequired(choice.choices ?? []) };
+      }
+      await signInThrottle.succeeded(tx, attempt);
+      if (checked.upgradedHash !== undefined) {
+        await upgradePasswordHash(tx, found.user.uid, found.hash, checked.upgradedHash);
+      }
+      const user = { ...current.user, last_login: now, last_login_attempt: now };
+      return { ok: true, user, membership, roles: await roles.resolve(tx, membership.organization, membership.role_ids) };
+    });
+  };
+
+  return {
+    /**
+     * Checks user name and password: throttled, at the same cost for unknown names, recorded in the audit. Not inside
+     * a transaction. `last_login` and `last_login_attempt` are kept; an imported hash becomes ours.
+     */
+    async verifyCredentials(offered: OfferedCredentials): Promise<Verdict> {
+      try {
+        return await judge(offered);
+      } catch (error) {
+        if (isAppError(error)) return { ok: false, error };
+        throw error;
+      }
+    },
+    /** The current password again, before something that matters; throws when it is not right. Own counters: guesses at the sign-in do not hold it up. */
+    async reauthenticate(input: { uid: string; password: string; origin: Origin }): Promise<void> {
+      const { uid, password, origin } = input;
+      const attempt: Attempt = { subject: uid, address: origin.address };
+      const record = (tx: Tx, reason: string) =>
+        audit.append(tx, {
+          action: 'user.reauthentication_refused',
+          organization: origin.organization ?? operatorOrganization,
+          origin,
+          outcome: 'failure',
+          reason,
+          target: { type: 'user', id: uid },
+        });
+      await reauthenticationThrottle.admit(attempt, (tx) => record(tx, 'too_many_attempts'));
+      const hash = await db.read((tx) => findPasswordHash(tx, uid));
+      const { ok } = await passwords.verify(hash, password);
+      await db.transaction((tx) =>
+        ok ? reauthenticationThrottle.succeeded(tx, attempt) : record(tx, 'wrong_password'),
+      );
+      if (!ok) {
+        throw new AppError('identity.invalid_credentials', { detail: 'The current password is not right.' });
+      }
+    },
+  };
+}
+
+/** The check of user name and password. */
+export type Credentials = ReturnType<typeof createCredentials>;
+
+function invalidCredentials(): AppError {
+  return new AppError('identity.invalid_credentials', { detail: 'Check both and try again.' });
+}
+
+function organizationRequired(organizations: string[]): AppError {
+  return new AppError('identity.organization_required', {
+    detail: `Send "organization" with one of ${organizations.join(', ')}.`,
+    errors: [{ field: 'organization', rule: 'is missing', fix: 'name the organization to act in' }],
+    extensions: { organizations },
+  });
+}
