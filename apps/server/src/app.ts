@@ -18,6 +18,8 @@ import {
   type Random,
   serveOpenApi,
 } from './kernel/index.ts';
+import { createAudit } from './modules/audit/index.ts';
+import { createKeys, type Keys, openRootKeys } from './modules/keys/index.ts';
 
 /** The release this is. */
 export const version: string = (createRequire(import.meta.url)('../package.json') as { version: string }).version;
@@ -52,6 +54,18 @@ export async function createGatehouse(options: {
     connectionString,
     onError: (error) => log.warn({ err: error }, 'a database connection was lost'),
   });
+  try {
+    return await wire({ settings, clock, random, log, connectionString, metrics, db });
+  } catch (error) {
+    await db.close();
+    throw error;
+  }
+}
+
+async function wire(
+  deps: Pick<ModuleDeps, 'settings' | 'clock' | 'random' | 'log' | 'db' | 'metrics'> & { connectionString: string },
+): Promise<Gatehouse> {
+  const { settings, clock, random, log, connectionString, metrics, db } = deps;
   const changes = createChanges({ db, connectionString, log });
   const jobs = createJobs({ db, log });
   const app = await createHttp({
@@ -65,12 +79,11 @@ export async function createGatehouse(options: {
 
   const { modules, lifecycle } = await createModules({ settings, clock, random, log, db, changes, jobs, metrics });
   let stopping = false;
-  await app.register(async (root) => {
-    const routes = root as unknown as App;
-    healthRoutes({ db, clock, metrics, version, checks: [() => (stopping ? 'This node is stopping.' : undefined)] })(
-      routes,
-    );
-  });
+  const checks = [() => (stopping ? 'This node is stopping.' : undefined), modules.keys.readiness];
+  const routes = [healthRoutes({ db, clock, metrics, version, checks }), modules.audit.routes, modules.keys.routes];
+  for (const route of routes) {
+    await app.register(async (child) => route(child as unknown as App));
+  }
   await serveOpenApi(app);
   await app.ready();
 
@@ -109,6 +122,13 @@ interface ModuleDeps {
 }
 
 /** The modules, lowest first. Where a lower one needs a higher one, it is handed a function. */
-async function createModules(_deps: ModuleDeps) {
-  return { modules: {}, lifecycle: [] as { start(): Promise<void>; stop(): Promise<void> }[] };
+async function createModules(deps: ModuleDeps) {
+  const rootKeys = await openRootKeys(deps);
+  const audit = createAudit({
+    ...deps,
+    signCheckpoint: (payload) => keys.sign({ keyring: 'audit', header: { typ: 'gatehouse-checkpoint+jwt' }, payload }),
+    auditKeys: async () => ({ keys: keys.auditKeys().map((key) => ({ ...key })) }),
+  });
+  const keys: Keys = createKeys({ ...deps, audit, rootKeys });
+  return { modules: { audit, keys }, lifecycle: [keys, audit] };
 }

@@ -1,5 +1,5 @@
 import type { Permission } from '@gatehouse/contracts';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify';
 import { AppError } from '../errors.ts';
 
 /** What a route asks of its caller. A route that does not say stops the boot. */
@@ -72,17 +72,23 @@ export function installAuth(app: FastifyInstance): void {
       return originOf(this, principals.get(this));
     },
   });
+  const routes: RouteOptions[] = [];
   app.addHook('onRoute', (route) => {
-    if (!route.config?.auth) {
-      throw new Error(`${String(route.method)} ${route.url} declares no auth: add config.auth`);
-    }
+    routes.push(route);
+  });
+  app.addHook('onReady', async () => {
+    const undeclared = routes
+      .filter((route) => !route.config?.auth)
+      .map((route) => `${String(route.method)} ${route.url}`);
+    if (undeclared.length > 0) throw new Error(`${undeclared.join(', ')} declares no auth: add config.auth`);
   });
   app.addHook('onRequest', async (request) => {
-    const auth = request.routeOptions.config.auth;
-    if (!auth || 'public' in auth) return;
+    const { auth } = request.routeOptions.config;
+    const isKnown = request.routeOptions.url !== undefined;
+    if (isKnown ? auth && 'public' in auth : true) return;
     const principal = await authenticators.get(request.server.server)?.(request);
     if (!principal) throw unauthenticated();
-    if ('permission' in auth && !principal.permissions.has(auth.permission)) {
+    if (auth && 'permission' in auth && !principal.permissions.has(auth.permission)) {
       throw new AppError('kernel.forbidden', {
         detail: `This needs the permission ${auth.permission} in the organization ${principal.organization}.`,
         headers: { 'www-authenticate': 'Bearer error="insufficient_scope"' },

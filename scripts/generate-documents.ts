@@ -1,0 +1,34 @@
+/** Writes the documents that the code knows better: `docs/openapi.json` and `docs/guides/errors.md`. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errorTable } from '@gatehouse/contracts';
+import { createTestApp } from '../apps/server/src/testing/test-app.ts';
+
+const docs = join(import.meta.dirname, '../docs');
+
+const node = await createTestApp({ start: false });
+try {
+  await writeFile(join(docs, 'openapi.json'), `${JSON.stringify(node.app.swagger(), null, 2)}\n`);
+} finally {
+  await node.close();
+}
+
+const rows = Object.entries(errorTable)
+  .toSorted(([a], [b]) => a.localeCompare(b))
+  .map(([code, { status, title }]) => `| \`${code}\` | ${status} | ${title} |`);
+await writeFile(
+  join(docs, 'guides/errors.md'),
+  `# Errors
+
+Generated from \`packages/contracts/src/errors.ts\` by \`npm run generate\`; do not edit.
+
+Every JSON route answers errors as problem details ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)) with
+\`code\`, \`title\`, \`status\`, mostly \`detail\`, and \`request_id\` (also in the header \`x-request-id\`, and in the audit
+entry of what the request did). Codes are stable. \`errors\` lists the fields that are wrong: \`field\`, \`rule\`, \`fix\`.
+OAuth endpoints answer as their RFCs say (\`error\`, \`error_description\`).
+
+| Code | Status | Meaning |
+| --- | --- | --- |
+${rows.join('\n')}
+`,
+);
