@@ -52,10 +52,10 @@ export interface GatehouseErrorOptions {
 export class GatehouseError extends Error {
   override readonly name = 'GatehouseError';
   readonly code: GatehouseErrorCode;
-  readonly status?: number;
-  readonly serverCode?: string;
-  readonly retryAfterSeconds?: number;
-  readonly details?: Readonly<Record<string, unknown>>;
+  declare readonly status?: number;
+  declare readonly serverCode?: string;
+  declare readonly retryAfterSeconds?: number;
+  declare readonly details?: Readonly<Record<string, unknown>>;
 
   constructor(code: GatehouseErrorCode, message: string, options: GatehouseErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });

@@ -98,16 +98,20 @@ export function createIssuerKeys(options: IssuerKeysOptions): IssuerKeys {
     return { keys, etag: answer.headers.get('etag') ?? undefined, freshUntilMs };
   }
 
+  /** Fresh, or stale within the bound. */
+  function isServing(candidate: Copy | undefined): candidate is Copy {
+    return candidate !== undefined && candidate.freshUntilMs + maxStaleSeconds * 1000 > clock.now().getTime();
+  }
+
   return {
     async find(kid) {
-      const nowMs = clock.now().getTime();
-      if (copy === undefined || !copy.keys.has(kid)) {
+      if (!isServing(copy) || !copy.keys.has(kid)) {
         await refresh();
-      } else if (copy.freshUntilMs <= nowMs) {
+      } else if (copy.freshUntilMs <= clock.now().getTime()) {
         const refreshed = refresh();
         if (lastError === undefined) await refreshed;
       }
-      if (copy === undefined || copy.freshUntilMs + maxStaleSeconds * 1000 <= clock.now().getTime()) {
+      if (!isServing(copy)) {
         const why = isCryptoError(lastError) || lastError instanceof GatehouseError ? ` ${lastError.message}` : '';
         throw new GatehouseError('keys_unavailable', `The public keys of the issuer cannot be had.${why}`, {
           cause: lastError,
