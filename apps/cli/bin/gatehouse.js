@@ -13,7 +13,14 @@ if (Number(process.versions.node.split('.')[0]) >= 24) {
   process.argv[1] = main;
   await import('../src/main.ts');
 } else {
-  const child = spawn(packagedNode(), [main, ...process.argv.slice(2)], { stdio: 'inherit' });
+  const node = packagedNode();
+  if (node === undefined) {
+    console.error(
+      `gatehouse: Node 24 or newer is needed; this is ${process.version}, and the npm package "node" is not there. Run npm install.`,
+    );
+    process.exit(1);
+  }
+  const child = spawn(node, [main, ...process.argv.slice(2)], { stdio: 'inherit' });
   // The terminal sends its signals to both; one that is sent to us alone is passed on.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('error', (error) => {
@@ -23,12 +30,11 @@ if (Number(process.versions.node.split('.')[0]) >= 24) {
   child.on('exit', (code, signal) => process.exit(code ?? 128 + (constants.signals[signal] ?? 0)));
 }
 
-/** Path of the executable in the npm package `node`. */
+/** Path of the executable in the npm package `node`; undefined without it. */
 function packagedNode() {
   try {
     return join(dirname(createRequire(import.meta.url).resolve('node/package.json')), 'bin', 'node');
   } catch {
-    console.error(`gatehouse: Node 24 or newer is needed; this is ${process.version}, and the npm package "node" is missing. Run npm install.`);
-    process.exit(1);
+    return undefined;
   }
 }

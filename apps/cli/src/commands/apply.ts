@@ -1,0 +1,64 @@
+import type { DeclarationApplied, DeclarationPlan, JsonObject } from '@gatehouse/contracts';
+import { DeclarationError, readDeclaration } from '@gatehouse/declaration';
+import type { Command } from 'commander';
+import type { Cli } from '../cli.ts';
+import { assertConfirmed } from '../confirm.ts';
+import { CliError } from '../errors.ts';
+import { changesAnything, planText } from '../plan-text.ts';
+
+/** `gatehouse apply -f`: makes what a declaration says exist. */
+export function applyCommand(parent: Command, cli: Cli): void {
+  parent
+    .command('apply')
+    .description('make exist what a declaration says: prints the plan, then applies it in one transaction')
+    .requiredOption('-f, --file <file>', 'the declaration, such as gatehouse.yaml')
+    .option('--prune', 'delete what the named organizations have and the declaration does not name')
+    .option('--dry-run', 'print the plan only')
+    .option('--yes', 'do not ask before deleting')
+    .action(async (options: { file: string; prune?: boolean; dryRun?: boolean; yes?: boolean }) => {
+      const { output } = cli;
+      const { prune = false, dryRun = false } = options;
+      const declaration = await read(options.file);
+      const api = await cli.api();
+      const body = { declaration: declaration as unknown as JsonObject, ...(prune ? { prune } : {}) };
+      const plan = (await api.call('/v1/declaration/plan', { method: 'POST', body })) as unknown as DeclarationPlan;
+      for (const line of planText(plan, output.paint)) output.line(line);
+      if (dryRun) {
+        output.json(plan);
+        return;
+      }
+      if (!changesAnything(plan)) {
+        output.json({ ...plan, client_secrets: [] });
+        return;
+      }
+      if (plan.summary.delete > 0) await assertConfirmed(cli, options, `Delete ${plan.summary.delete} as shown above?`);
+      output.progress('Applying …');
+      const applied = (await api.call('/v1/declaration/apply', {
+        method: 'POST',
+        body,
+      })) as unknown as DeclarationApplied;
+      output.json(applied);
+      const { create, update, delete: remove } = applied.summary;
+      output.line(`Applied: ${create} created, ${update} updated, ${remove} deleted.`);
+      if (applied.client_secrets.length === 0) return;
+      output.line();
+      output.line(output.paint('strong', 'Client secrets, shown this once:'));
+      for (const { client_id, client_secret } of applied.client_secrets)
+        output.line(`  ${client_id}  ${client_secret}`);
+    });
+}
+
+async function read(file: string) {
+  try {
+    return await readDeclaration(file);
+  } catch (error) {
+    if (!(error instanceof DeclarationError)) throw error;
+    const errors = error.faults.map(({ field, rule, fix, line }) => ({
+      field,
+      rule,
+      ...(fix === undefined ? {} : { fix }),
+      ...(line === undefined ? {} : { line }),
+    }));
+    throw new CliError('cli.declaration', error.message, { problem: { errors } });
+  }
+}
