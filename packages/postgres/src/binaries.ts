@@ -64,16 +64,20 @@ interface LibraryLink {
  * Returns the directory to add to the library path, or undefined when nothing is missing.
  */
 export async function completeLibraries(binaries: Binaries, directory: string): Promise<string | undefined> {
-  const links = await readLibraryLinks(binaries);
-  const missing: LibraryLink[] = [];
-  for (const link of links) {
-    if (!(await exists(join(binaries.root, 'lib', link.name)))) missing.push(link);
-  }
+  const missing = await missingLinks(binaries);
   if (missing.length === 0) return undefined;
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { mode: 0o755 });
   for (const link of missing) await symlink(join(binaries.root, 'lib', link.file), join(directory, link.name));
   return directory;
+}
+
+async function missingLinks(binaries: Binaries): Promise<LibraryLink[]> {
+  const missing: LibraryLink[] = [];
+  for (const link of await readLibraryLinks(binaries)) {
+    if (!(await exists(join(binaries.root, 'lib', link.name)))) missing.push(link);
+  }
+  return missing;
 }
 
 async function readLibraryLinks(binaries: Binaries): Promise<LibraryLink[]> {
@@ -106,6 +110,7 @@ export async function copyBinaries(binaries: Binaries, directory: string): Promi
       verbatimSymlinks: true,
       filter: (source) => !isArchive(source),
     });
+    for (const link of await missingLinks(binaries)) await symlink(link.file, join(unfinished, 'lib', link.name));
     await rename(unfinished, target);
   }
   return binariesAt(target, binaries.packageVersion);

@@ -18,7 +18,7 @@ export interface Launch {
 export interface Child {
   /** Of the program itself: it is this process's direct child. */
   readonly pid: number;
-  /** Settles when the program has ended. */
+  /** Fulfilled when the program has ended; never rejected. */
   readonly ended: Promise<Ending>;
   kill(signal: NodeJS.Signals): void;
   /** Everything it says on standard error and output, line by line. */
@@ -31,6 +31,8 @@ export interface Child {
 export interface Ending {
   readonly exitCode: number | null;
   readonly signal: NodeJS.Signals | null;
+  /** Why it could not even be started. */
+  readonly error?: Error;
 }
 
 /**
@@ -63,13 +65,12 @@ export function launch({ command, args, identity, libraryDirectory, lockFd, inpu
     child.stdin?.on('error', () => undefined); // A program that ended early is reported by how it ended.
     child.stdin?.end(input);
   }
-  const ended = new Promise<Ending>((resolve, reject) => {
-    child.once('error', reject);
+  const ended = new Promise<Ending>((resolve) => {
+    child.once('error', (error) => resolve({ exitCode: null, signal: null, error }));
     // 'close', not 'exit': its last words have been read by then.
     child.once('exit', () => lifeline.end('done\n'));
     child.once('close', (exitCode, signal) => resolve({ exitCode, signal }));
   });
-  ended.catch(() => undefined); // Seen by whoever awaits it; a rejection nobody awaits must not end the process.
   return {
     pid: child.pid ?? 0,
     ended,

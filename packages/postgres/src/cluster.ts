@@ -2,14 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from './child.ts';
-import { diskFull, EmbeddedPostgresError, pathError, systemErrorCode } from './error.ts';
-import { giveTo, type Identity, type Runtime } from './identity.ts';
+import { EmbeddedPostgresError, pathError, systemErrorCode } from './error.ts';
+import { giveTo, type Runtime } from './identity.ts';
 import { failureOf } from './output.ts';
 
 /** What every step on the cluster needs to know. */
 export interface ClusterContext {
   readonly runtime: Runtime;
-  readonly libraryDirectory: string | undefined;
   readonly lockFd: number;
   /** `<dataDir>/postgres`. */
   readonly directory: string;
@@ -35,8 +34,9 @@ export async function ensureCluster(context: ClusterContext): Promise<string> {
   const cluster = clusterPath(directory);
   const found = await inspectCluster(cluster);
   const known = await readPassword(directory);
-  const password = known ?? (await writePassword(directory));
+  const password = known ?? randomBytes(32).toString('base64url');
   if (found === undefined) {
+    if (known === undefined) await writePassword(directory, password);
     await initialise(context, password);
     return password;
   }
@@ -46,11 +46,17 @@ export async function ensureCluster(context: ClusterContext): Promise<string> {
       `The data directory ${cluster} was made by PostgreSQL ${found}; this release brings PostgreSQL ${runtime.binaries.majorVersion} and does not touch it. Start the release that made it, or move the data over with pg_upgrade or a dump.`,
     );
   }
-  await giveTo(runtime.identity, cluster).catch((cause: unknown) => {
+  try {
+    if (known === undefined) {
+      // A lost password file is no lost data: whoever may write the directory may set a new one.
+      await giveTo(runtime.initialiser, cluster);
+      await runSql(context, cluster, [passwordStatement('ALTER', password)]);
+      await writePassword(directory, password);
+    }
+    await giveTo(runtime.identity, cluster);
+  } catch (cause) {
     throw pathError(cluster, cause);
-  });
-  // A lost password file is no lost data: whoever may write the directory may set a new one.
-  if (known === undefined) await runSql(context, runtime.identity, cluster, [passwordStatement('ALTER', password)]);
+  }
   return password;
 }
 
@@ -100,14 +106,14 @@ async function initialise(context: ClusterContext, password: string): Promise<vo
       ...(ephemeral ? ['--no-sync'] : []),
     ],
     identity: initialiser,
-    libraryDirectory: context.libraryDirectory,
+    libraryDirectory: context.runtime.libraryDirectory,
     lockFd: context.lockFd,
   });
   if (outcome.exitCode !== 0) {
     await rm(unfinished, { recursive: true, force: true });
     throw failureOf('initialise_failed', 'initdb', outcome, directory);
   }
-  await runSql(context, initialiser, unfinished, [
+  await runSql(context, unfinished, [
     passwordStatement('CREATE', password),
     `GRANT pg_monitor, pg_checkpoint TO ${applicationRole}`,
     `CREATE DATABASE ${applicationDatabase} OWNER ${applicationRole}`,
@@ -119,12 +125,7 @@ async function initialise(context: ClusterContext, password: string): Promise<vo
 }
 
 /** Runs statements, one a line, in PostgreSQL's single-user mode: no server, no connection, no password. */
-async function runSql(
-  context: ClusterContext,
-  identity: Identity,
-  cluster: string,
-  statements: string[],
-): Promise<void> {
+async function runSql(context: ClusterContext, cluster: string, statements: string[]): Promise<void> {
   const settings = [
     'exit_on_error=on',
     'scram_iterations=1',
@@ -135,8 +136,8 @@ async function runSql(
   const outcome = await run({
     command: context.runtime.binaries.postgres,
     args: ['--single', '-D', cluster, ...settings.flatMap((setting) => ['-c', setting]), 'postgres'],
-    identity,
-    libraryDirectory: context.libraryDirectory,
+    identity: context.runtime.initialiser,
+    libraryDirectory: context.runtime.libraryDirectory,
     lockFd: context.lockFd,
     input: statements.map((statement) => `${statement};\n`).join(''),
   });
@@ -162,17 +163,15 @@ async function readPassword(directory: string): Promise<string | undefined> {
   }
 }
 
-async function writePassword(directory: string): Promise<string> {
+async function writePassword(directory: string, password: string): Promise<void> {
   const path = join(directory, 'password');
-  const password = randomBytes(32).toString('base64url');
   try {
     await writeFile(`${path}.new`, `${password}\n`, { mode: 0o600, flush: true });
     await rename(`${path}.new`, path);
     await syncDirectory(directory);
   } catch (cause) {
-    throw systemErrorCode(cause) === 'ENOSPC' ? diskFull(directory, cause) : pathError(path, cause);
+    throw pathError(path, cause);
   }
-  return password;
 }
 
 /** Makes renames in the directory durable. */

@@ -51,7 +51,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   try {
     const libraryDirectory = await completeLibraries(installed, `${directory}/libraries`);
     const runtime = await chooseRuntime({ binaries: installed, dataDir, directory, libraryDirectory });
-    const context = { runtime, libraryDirectory, lockFd: lock.fd, directory, ephemeral };
+    const context = { runtime, lockFd: lock.fd, directory, ephemeral };
     const password = await ensureCluster(context);
     const socketDirectory = await prepareSocketDirectory(directory, runtime.identity);
     const server = await superviseServer({
@@ -94,6 +94,6 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     };
   } catch (cause) {
     await lock.release();
-    throw systemErrorCode(cause) === undefined || 'pid' in (cause as object) ? cause : pathError(directory, cause);
+    throw systemErrorCode(cause) === undefined ? cause : pathError(directory, cause);
   }
 }

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { chown, lchown, lstat, readdir, readFile } from 'node:fs/promises';
+import { chown, lchown, lstat, readdir, readFile, stat } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { type Binaries, copyBinaries } from './binaries.ts';
@@ -31,6 +31,8 @@ export interface Runtime {
   /** Who runs `initdb`: it needs a uid with a name in the user database, which the server itself does not. */
   readonly initialiser: Identity;
   readonly binaries: Binaries;
+  /** Where the libraries are that `binaries` lacks; see binaries.ts. */
+  readonly libraryDirectory: string | undefined;
 }
 
 /**
@@ -39,32 +41,36 @@ export interface Runtime {
  */
 const unprivilegedId = 65_530;
 
-/** Decides who runs PostgreSQL with its data under `directory`; `dataDir` is its parent. Tries, rather than reads modes. */
-export async function chooseRuntime(options: {
-  binaries: Binaries;
-  dataDir: string;
-  directory: string;
-  libraryDirectory: string | undefined;
-}): Promise<Runtime> {
+interface RuntimeOptions {
+  readonly binaries: Binaries;
+  readonly libraryDirectory: string | undefined;
+  /** `<dataDir>/postgres`. */
+  readonly directory: string;
+  readonly dataDir: string;
+}
+
+/** Decides who runs PostgreSQL with its data in `directory`. Tries it out, rather than reading modes. */
+export async function chooseRuntime(options: RuntimeOptions): Promise<Runtime> {
+  const { binaries, libraryDirectory, directory } = options;
   const uid = process.geteuid?.() ?? 0;
-  if (uid !== 0) return ordinaryRuntime(options.binaries, uid, process.getegid?.() ?? uid);
+  if (uid !== 0) return ordinaryRuntime(options, uid, process.getegid?.() ?? uid);
 
   const dropped = await unprivilegedUser(options.dataDir);
-  const canReach = (binaries: Binaries | undefined): Promise<boolean> => probe(dropped, options, binaries);
-  if (await canReach(options.binaries)) return droppedRuntime(options.binaries, dropped);
+  const installed = { binaries, libraryDirectory };
+  if (await probe(dropped, directory, installed)) return droppedRuntime(installed, dropped);
 
   const namespace = namespaceIdentity(0, 0, await namedUser());
-  if (await probe(namespace, options, options.binaries)) {
-    return { identity: namespace, initialiser: namespace, binaries: options.binaries };
+  if (await probe(namespace, directory, installed)) {
+    return { identity: namespace, initialiser: namespace, ...installed };
   }
 
-  if (await canReach(undefined)) {
-    const copied = await copyBinaries(options.binaries, join(options.directory, 'binaries'));
-    if (await canReach(copied)) return droppedRuntime(copied, dropped);
+  if (await probe(dropped, directory, undefined)) {
+    const copied = { binaries: await copyBinaries(binaries, join(directory, 'binaries')), libraryDirectory: undefined };
+    if (await probe(dropped, directory, copied)) return droppedRuntime(copied, dropped);
   }
   throw new EmbeddedPostgresError(
     'cannot_drop_root',
-    `PostgreSQL refuses to run as root, ${dropped.description} cannot reach ${options.directory}, and user namespaces are not allowed here. Start Gatehouse as an ordinary user, or put the data directory where others may pass (chmod o+x on each directory above it), or set GATEHOUSE_DATABASE_URL to a PostgreSQL server.`,
+    `PostgreSQL refuses to run as root, ${dropped.description} cannot work in ${directory}, and user namespaces are not allowed here. Start Gatehouse as an ordinary user, or put the data directory where others may pass (chmod o+x on each directory above it), or set GATEHOUSE_DATABASE_URL to a PostgreSQL server.`,
   );
 }
 
@@ -77,25 +83,29 @@ export async function giveTo(identity: Identity, path: string): Promise<void> {
   await chown(path, identity.fileUid, identity.fileGid);
 }
 
-async function ordinaryRuntime(binaries: Binaries, uid: number, gid: number): Promise<Runtime> {
+/** The binaries and where the libraries are that they lack. */
+type Programs = Pick<Runtime, 'binaries' | 'libraryDirectory'>;
+
+async function ordinaryRuntime(options: RuntimeOptions, uid: number, gid: number): Promise<Runtime> {
+  const programs = { binaries: options.binaries, libraryDirectory: options.libraryDirectory };
   const identity: Identity = { description: `uid ${uid}`, fileUid: uid, fileGid: gid, drop: {}, prefix: [] };
-  if (hasName()) return { identity, initialiser: identity, binaries };
+  if (hasName()) return { identity, initialiser: identity, ...programs };
   // A uid without a name (`docker run --user 1234`): the namespace shows initdb ours as one that has a name.
   const initialiser = namespaceIdentity(uid, gid, await namedUser());
-  if (await succeeds(initialiser, binaries.initdb, ['--version'])) return { identity, initialiser, binaries };
+  if (await probe(initialiser, options.directory, programs)) return { identity, initialiser, ...programs };
   // Without it only an existing data directory can be used; initialise.ts says so when there is none.
-  return { identity, initialiser: identity, binaries };
+  return { identity, initialiser: identity, ...programs };
 }
 
-async function droppedRuntime(binaries: Binaries, identity: Identity): Promise<Runtime> {
+async function droppedRuntime(programs: Programs, identity: Identity): Promise<Runtime> {
   const users = await readUsers();
-  if (users.some((user) => user.uid === identity.fileUid)) return { identity, initialiser: identity, binaries };
-  return { identity, initialiser: dropTo(await namedUser()), binaries };
+  if (users.some((user) => user.uid === identity.fileUid)) return { identity, initialiser: identity, ...programs };
+  return { identity, initialiser: dropTo(await namedUser()), ...programs };
 }
 
 /** The owner of the data directory if that is not root, or the user `gatehouse`, or an uid that nobody has. */
 async function unprivilegedUser(dataDir: string): Promise<Identity> {
-  const owner = await lstat(dataDir);
+  const owner = await stat(dataDir);
   if (owner.uid !== 0) return dropTo({ uid: owner.uid, gid: owner.gid });
   const gatehouse = (await readUsers()).find((user) => user.name === 'gatehouse' && user.uid !== 0);
   return dropTo(gatehouse ?? { uid: unprivilegedId, gid: unprivilegedId });
@@ -147,21 +157,16 @@ async function readUsers(): Promise<User[]> {
   });
 }
 
-/** Whether the identity can enter the data directory and, where binaries are given, run them. */
-async function probe(
-  identity: Identity,
-  { directory, libraryDirectory }: { directory: string; libraryDirectory: string | undefined },
-  binaries: Binaries | undefined,
-): Promise<boolean> {
-  const script = 'cd "$1" && { [ -z "$2" ] || LD_LIBRARY_PATH="$3" "$2" --version; }';
-  const args = [directory, binaries?.postgres ?? '', libraryDirectory ?? ''];
-  return succeeds(identity, '/bin/sh', ['-c', script, 'probe', ...args]);
-}
-
-function succeeds(identity: Identity, command: string, args: string[]): Promise<boolean> {
-  const [program, ...rest] = [...identity.prefix, command, ...args];
+/** Whether the identity can enter the data directory and, where programs are given, run them. */
+function probe(identity: Identity, directory: string, programs: Programs | undefined): Promise<boolean> {
+  const script = `
+cd "$1" || exit 1
+if [ -n "$3" ]; then export LD_LIBRARY_PATH="$3" DYLD_LIBRARY_PATH="$3"; fi
+if [ -n "$2" ]; then exec "$2" --version; fi`;
+  const args = [directory, programs?.binaries.postgres ?? '', programs?.libraryDirectory ?? ''];
+  const [program = '', ...rest] = [...identity.prefix, '/bin/sh', '-c', script, 'probe', ...args];
   return new Promise((resolve) => {
-    const child = spawn(program as string, rest, { cwd: '/', stdio: 'ignore', ...identity.drop });
+    const child = spawn(program, rest, { cwd: '/', stdio: 'ignore', ...identity.drop });
     child.once('error', () => resolve(false));
     child.once('exit', (code) => resolve(code === 0));
   });

@@ -5,9 +5,14 @@ import { diskFull, EmbeddedPostgresError, type EmbeddedPostgresErrorCode } from 
 export function failureOf(
   code: EmbeddedPostgresErrorCode,
   program: string,
-  { exitCode, signal, output }: Outcome,
+  { exitCode, signal, error, output }: Outcome,
   directory: string,
 ): EmbeddedPostgresError {
+  if (error !== undefined) {
+    return new EmbeddedPostgresError('binaries_unavailable', `${program} cannot be started: ${error.message}.`, {
+      cause: error,
+    });
+  }
   if (/No space left on device|Disk quota exceeded/.test(output)) return diskFull(directory, output);
   if (/could not look up effective user ID/.test(output)) {
     return new EmbeddedPostgresError(

@@ -59,13 +59,14 @@ export async function superviseServer({ context, settings, log, onFailed }: Serv
         const waits = error instanceof OldServerRemains && Date.now() < patience && !abort.signal.aborted;
         if (!waits) throw error instanceof OldServerRemains ? error.error : error;
         await delay(100);
+        abort.signal.throwIfAborted();
       }
     }
   };
 
   const watch = (running: Child): void => {
     running.unref();
-    void endingOf(running).then((ending) => {
+    void running.ended.then((ending) => {
       if (abort.signal.aborted) return undefined;
       log.error({ pid: running.pid, ...ending }, 'PostgreSQL ended unexpectedly, starting it again');
       return restart(ending);
@@ -83,7 +84,7 @@ export async function superviseServer({ context, settings, log, onFailed }: Serv
         );
       }
       // At once the first time, then with growing pauses.
-      await delay(restarts.length === 0 ? 0 : 250 * 2 ** restarts.length);
+      await delay(restarts.length === 0 ? 0 : 100 * 2 ** restarts.length);
       restarts.push(now);
       if (abort.signal.aborted) return;
       const running = await start();
@@ -134,7 +135,7 @@ async function startOnce(
     command: context.runtime.binaries.postgres,
     args: ['-D', cluster, ...settings],
     identity: context.runtime.identity,
-    libraryDirectory: context.libraryDirectory,
+    libraryDirectory: context.runtime.libraryDirectory,
     lockFd: context.lockFd,
   });
   onLaunched(child);
@@ -145,7 +146,7 @@ async function startOnce(
     writeLine(log, line);
   });
   let ending: Ending | undefined;
-  void endingOf(child).then((value) => {
+  void child.ended.then((value) => {
     ending = value;
     return undefined;
   });
@@ -169,11 +170,6 @@ async function startOnce(
   return child;
 }
 
-/** How it ended; one that could not be started at all ended as well. */
-function endingOf(child: Child): Promise<Ending> {
-  return child.ended.catch((): Ending => ({ exitCode: null, signal: null }));
-}
-
 /** The postmaster writes its state into line 8 of `postmaster.pid`; `pg_ctl` waits for the same word. */
 async function isReady(cluster: string, pid: number): Promise<boolean> {
   const lines = (await readFile(join(cluster, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n');
@@ -183,7 +179,7 @@ async function isReady(cluster: string, pid: number): Promise<boolean> {
 /** SIGINT: fast, clean. SIGQUIT: at once, the log is replayed at the next start. Neither loses a commit. */
 async function shutDown(child: Child, log: PostgresLog): Promise<void> {
   child.ref();
-  const ended = endingOf(child).then(() => true);
+  const ended = child.ended.then(() => true);
   child.kill('SIGINT');
   if (await within(fastShutdownTimeoutMs, ended)) return;
   log.warn({ pid: child.pid }, 'PostgreSQL did not shut down in time, ending it at once');
@@ -201,10 +197,15 @@ async function within(milliseconds: number, ended: Promise<boolean>): Promise<bo
   return result;
 }
 
+/** A backend or the whole server went down, or the disk is full: worth an operator's look. */
+const notable = /terminated by signal|terminating any other|reinitializing|automatic recovery|No space left|PANIC/;
+/** Said to each client at every shutdown. */
+const routine = /terminating connection due to administrator command/;
+
 function writeLine(log: PostgresLog, line: string): void {
   const [, severity = 'LOG', text = line] = /^([A-Z]+):\s+(.*)$/.exec(line) ?? [];
   const fields = { component: 'postgres' };
   if (severity === 'PANIC') log.error(fields, text);
-  else if (severity === 'FATAL' || severity === 'WARNING') log.warn(fields, text);
+  else if ((severity === 'FATAL' && !routine.test(text)) || notable.test(text)) log.warn(fields, text);
   else log.debug(fields, text);
 }
