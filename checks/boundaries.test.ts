@@ -13,9 +13,10 @@ const packageRules: Record<string, readonly string[]> = {
   'packages/crypto': [],
   'packages/postgres': [],
   'packages/testkit': ['@gatehouse/postgres'],
+  'packages/declaration': ['@gatehouse/contracts'],
   'packages/sdk': ['@gatehouse/contracts', '@gatehouse/crypto'],
-  'apps/server': ['@gatehouse/contracts', '@gatehouse/crypto', '@gatehouse/postgres'],
-  'apps/cli': ['@gatehouse/contracts', '@gatehouse/crypto'],
+  'apps/server': ['@gatehouse/contracts', '@gatehouse/crypto', '@gatehouse/declaration', '@gatehouse/postgres'],
+  'apps/cli': ['@gatehouse/contracts', '@gatehouse/crypto', '@gatehouse/declaration'],
   'examples/records': ['@gatehouse/sdk'],
 };
 
