@@ -1,28 +1,16 @@
 import type { JsonObject } from '@gatehouse/contracts';
-import { isJsonObject, parseJsonStrict } from '@gatehouse/crypto';
 import type { Credentials, Login } from './credentials.ts';
 import { CliError, ServerRefusal, usageError } from './errors.ts';
-import { version } from './version.ts';
+import { type Call, send, stream } from './http.ts';
 
-/** Longest wait for an answer, milliseconds; applying a large declaration hashes many passwords. */
-const answerTimeoutMs = 120_000;
 /** An access token this near to its end is renewed first, milliseconds. */
 const renewBeforeMs = 30_000;
-/** Largest answer read, bytes. */
-const maxAnswerBytes = 64 * 1024 * 1024;
 
 /** The tokens that `POST /v1/sessions` and its refresh answer with. */
 export interface SessionTokens {
   readonly access_token: string;
   readonly refresh_token: string;
   readonly expires_in: number;
-}
-
-/** One call. */
-export interface Call {
-  readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  readonly body?: JsonObject;
-  readonly query?: Readonly<Record<string, string | number | undefined>>;
 }
 
 /** The origin of a server's address; http only to this machine, because passwords and tokens travel on it. */
@@ -87,12 +75,13 @@ export function createApi({
     return { value: fresh.access_token, login: fresh };
   };
 
+  const chosenOrganization: Record<string, string> =
+    organization === undefined ? {} : { 'gatehouse-organization': organization };
+
   const call = async (path: string, request: Call = {}): Promise<JsonObject> => {
-    const headers: Record<string, string> =
-      organization === undefined ? {} : { 'gatehouse-organization': organization };
     const { value, login } = await accessToken();
     try {
-      return await send(server, path, request, { ...headers, authorization: `Bearer ${value}` });
+      return await send(server, path, request, { ...chosenOrganization, authorization: `Bearer ${value}` });
     } catch (error) {
       if (!(error instanceof ServerRefusal) || error.status !== 401) throw error;
       if (!login) {
@@ -102,7 +91,7 @@ export function createApi({
       }
       // The clock of this machine may be wrong, or the signing key be gone: one renewal decides.
       const { access_token } = await renew(login);
-      return await send(server, path, request, { ...headers, authorization: `Bearer ${access_token}` });
+      return await send(server, path, request, { ...chosenOrganization, authorization: `Bearer ${access_token}` });
     }
   };
 
@@ -124,6 +113,11 @@ export function createApi({
       } while (cursor !== undefined && items.length < limit);
       return items;
     },
+    /** The bytes of an answer of any length, as they come. */
+    async *stream(path: string): AsyncGenerator<Uint8Array> {
+      const { value } = await accessToken();
+      yield* stream(server, path, { ...chosenOrganization, authorization: `Bearer ${value}` });
+    },
     /** A call without a login: signing in. */
     open: (path: string, request: Call = {}) => send(server, path, request),
   };
@@ -144,88 +138,4 @@ export function loginOf(username: string, tokens: SessionTokens, nowMs: number):
 
 function loginNeeded(server: string, detail: string): CliError {
   return new CliError('cli.login_needed', detail, { fix: `run: gatehouse login --url ${server}` });
-}
-
-async function send(
-  server: string,
-  path: string,
-  { method = 'GET', body, query = {} }: Call,
-  headers: Readonly<Record<string, string>> = {},
-): Promise<JsonObject> {
-  const url = new URL(path, server);
-  for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, String(value));
-  let status: number;
-  let text: string;
-  let type: string;
-  let retryAfter: string | null;
-  try {
-    const response = await fetch(url, {
-      method,
-      redirect: 'error',
-      signal: AbortSignal.timeout(answerTimeoutMs),
-      headers: {
-        accept: 'application/json',
-        'user-agent': `gatehouse-cli/${version}`,
-        ...headers,
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
-    status = response.status;
-    type = response.headers.get('content-type') ?? '';
-    retryAfter = response.headers.get('retry-after');
-    text = await response.text();
-  } catch (error) {
-    throw unreachable(server, error);
-  }
-  if (status === 204) return {};
-  const answer = isJsonType(type) ? readJson(text) : undefined;
-  if (!answer) {
-    throw new CliError('cli.not_gatehouse', `${server} answered ${status} with something that is not JSON.`, {
-      fix: 'check --url; a proxy before the server may have answered in its place',
-    });
-  }
-  if (status >= 400) throw new ServerRefusal(status, answer, refusalFix(status, retryAfter));
-  return answer;
-}
-
-function isJsonType(type: string): boolean {
-  return /^application\/(problem\+|jwk-set\+)?json\b/.test(type);
-}
-
-function readJson(text: string): JsonObject | undefined {
-  try {
-    const value = parseJsonStrict(text, { maxBytes: maxAnswerBytes });
-    return isJsonObject(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function refusalFix(status: number, retryAfter: string | null): string | undefined {
-  if (retryAfter !== null && (status === 429 || status === 503)) return `try again in ${retryAfter} s`;
-  if (status === 403) return 'ask an administrator for a role that has it, or log in as someone who does';
-  if (status >= 500) return 'look for the request in the log of the server';
-  return undefined;
-}
-
-function unreachable(server: string, error: unknown): CliError {
-  const cause = (error as { cause?: { code?: string; message?: string } }).cause;
-  const code = cause?.code ?? (error as Error).name;
-  const fixes: Readonly<Record<string, string>> = {
-    ECONNREFUSED: 'is it running there? start it with: npm run dev; or name another by --url or GATEHOUSE_URL',
-    ENOTFOUND: 'check the name in --url or GATEHOUSE_URL',
-    EAI_AGAIN: 'check the name in --url or GATEHOUSE_URL, and the network',
-    TimeoutError: 'the server did not answer in time; what it was doing may still happen',
-  };
-  const certificate = /CERT|SELF_SIGNED|TLS|SSL|ALTNAME/.test(code);
-  const fix = certificate ? 'its certificate is not trusted; for an own CA set NODE_EXTRA_CA_CERTS' : fixes[code];
-  return new CliError(
-    'cli.unreachable',
-    `${server} cannot be reached (${code}${certificate && cause?.message ? `: ${cause.message}` : ''}).`,
-    {
-      fix: fix ?? 'check the address and the network',
-      cause: error,
-    },
-  );
 }

@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { createApi, serverOrigin } from './api.ts';
 import type { Cli } from './cli.ts';
 import { applyCommand } from './commands/apply.ts';
+import { auditVerifyCommand } from './commands/audit-verify.ts';
 import { keysCompromiseCommand } from './commands/keys-compromise.ts';
 import { keysListCommand } from './commands/keys-list.ts';
 import { keysRotateCommand } from './commands/keys-rotate.ts';
@@ -108,6 +109,8 @@ function addCommands(program: Command, cli: Cli): void {
   keysListCommand(keys, cli);
   keysRotateCommand(keys, cli);
   keysCompromiseCommand(keys, cli);
+  const audit = program.command('audit').description('the audit trail');
+  auditVerifyCommand(audit, cli);
   const secrets = program.command('secrets').description('user secrets');
   secretsListCommand(secrets, cli);
   secretsDestroyCommand(secrets, cli);
