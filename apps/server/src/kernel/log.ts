@@ -17,7 +17,6 @@ const secretNames = [
   'actor_token',
   'assertion',
   'client_assertion',
-  'code',
   'code_verifier',
   'authorization',
   'cookie',

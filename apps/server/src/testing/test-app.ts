@@ -18,6 +18,14 @@ export interface TestApp extends Gatehouse {
   close(): Promise<void>;
 }
 
+const openApps = new Set<() => Promise<void>>();
+// Registered while the test file loads: a hook registered inside a hook would end with that hook.
+if (process.argv[1]?.endsWith('.test.ts')) {
+  after(async () => {
+    for (const close of openApps) await close();
+  });
+}
+
 /** Password of the test operator. */
 export const operatorPassword = 'correct horse battery staple 42';
 
@@ -78,7 +86,7 @@ export async function createTestApp(
     })();
     return closed;
   };
-  after(close);
+  openApps.add(close);
   return {
     ...first,
     clock,
