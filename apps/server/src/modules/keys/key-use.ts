@@ -119,11 +119,13 @@ export function createKeyUse({ memory, clock }: { memory: Pick<KeyMemory, 'curre
     /** Every key that ever signed or may sign a checkpoint. */
     auditKeys: (): AuditJwk[] => auditKeys(rings()),
 
-    /** What is wrong with the keyrings, for readiness: undefined when each has a usable key. */
-    readiness(): string | undefined {
-      const all = rings();
-      if (all.length === 0) return 'The keys are not loaded yet.';
-      const without = all.filter(({ keyring }) => !inUse(keyring.name)).map(({ keyring }) => keyring.name);
+    /** For readiness: the keys are in memory. A keyring without a usable key stops signing, not the node. */
+    readiness: (): string | undefined =>
+      memory.current().keyrings.size === 0 ? 'The keys are not loaded yet.' : undefined,
+
+    /** The keyrings that have no usable key; undefined when there are none. */
+    problem(): string | undefined {
+      const without = rings().flatMap(({ keyring }) => (inUse(keyring.name) ? [] : [keyring.name]));
       return without.length === 0 ? undefined : `No valid key in the keyring ${without.join(', ')}.`;
     },
 

@@ -84,6 +84,7 @@ export async function listKeysOf(tx: Reader, keyring: string): Promise<StoredKey
     .selectAll()
     .where('keyring', '=', keyring)
     .orderBy('created_at')
+    .orderBy('not_before')
     .orderBy('kid')
     .execute();
   return rows.map(toKey);
@@ -92,7 +93,7 @@ export async function listKeysOf(tx: Reader, keyring: string): Promise<StoredKey
 const loadStatement = {
   name: 'keys_list_live_keys',
   text: `select k.* from keys.keys k join keys.keyrings r on r.name = k.keyring
-    where k.state in ('created', 'valid', 'legacy') or r.purpose = 'audit' order by k.created_at, k.kid`,
+    where k.state in ('created', 'valid', 'legacy') or r.purpose = 'audit' order by k.created_at, k.not_before, k.kid`,
 };
 
 /** The keys a node keeps in memory: those in use or accepted, and of the audit keyrings all that ever were. */

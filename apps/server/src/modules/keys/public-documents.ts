@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { JsonObject } from '@gatehouse/contracts';
 import type { PublicJwk } from '@gatehouse/crypto';
 import { addSeconds } from '../../kernel/index.ts';
 import type { Keyring, KeyringPurpose, KeyState, KeyTimes } from './key.ts';
@@ -59,11 +60,12 @@ export function popKeys<K extends PublishedKey>(rings: readonly PublishedKeyring
 }
 
 /** A public audit key. Members beyond RFC 7517 as in the historical keys of OpenID Federation: seconds since the epoch. */
-export type AuditJwk = PublicJwk & {
-  readonly nbf: number;
-  readonly exp?: number;
-  readonly revoked?: { readonly revoked_at: number };
-};
+export type AuditJwk = PublicJwk &
+  JsonObject & {
+    readonly nbf: number;
+    readonly exp?: number;
+    readonly revoked?: { readonly revoked_at: number };
+  };
 
 /** Every key that ever signed or may sign an audit checkpoint, oldest first: a checkpoint is verified for ever. */
 export function auditKeys(rings: readonly PublishedKeyring[]): AuditJwk[] {
@@ -71,7 +73,7 @@ export function auditKeys(rings: readonly PublishedKeyring[]): AuditJwk[] {
   return rings.flatMap((ring) =>
     ring.keyring.purpose === 'audit'
       ? ring.keys.map((key) => ({
-          ...key.publicJwk,
+          ...(key.publicJwk as PublicJwk & JsonObject),
           nbf: seconds(key.notBefore),
           ...(key.notAfter ? { exp: seconds(key.notAfter) } : {}),
           ...(key.state === 'compromised' && key.endedAt ? { revoked: { revoked_at: seconds(key.endedAt) } } : {}),

@@ -12,7 +12,7 @@ const sealIn = (one: Db) => one.transaction((tx) => keys.seal(tx, place, secret)
 
 test('a sealed value opens at its place, on another node too, and is not readable', async () => {
   const sealed = await sealIn(db);
-  assert.equal(Buffer.from(sealed).includes(secret), false);
+  assert.equal(Buffer.from(sealed).includes(Buffer.from(secret)), false);
   assert.deepEqual(await db.read((tx) => keys.open(tx, place, sealed)), secret);
   const other = await fixture.node();
   assert.deepEqual(await other.db.read((tx) => other.keys.open(tx, place, sealed)), secret);
