@@ -37,6 +37,8 @@ function problemOf(error: FastifyError): Problem {
       case 'keys_unavailable':
       case 'pop_store_unavailable':
         return new Problem(503, error.code, 'The service cannot work just now. Try again later.');
+      case 'service_refused':
+        return new Problem(502, error.code, 'This service is not set up correctly at the Gatehouse server.');
       default:
         return new Problem(500, 'internal', 'Something went wrong.');
     }

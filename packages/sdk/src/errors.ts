@@ -27,7 +27,9 @@ export const errorCodes = {
   pop_policy_invalid: 'The rotation policy cannot work.',
   pop_store_unavailable: 'The store of the service’s own keys cannot be read or written.',
   pop_no_key: 'The service has no usable key for this purpose.',
-  secret_refused: 'The server refuses to release the user secret.',
+  secret_refused:
+    'The server refuses to release the user secret: the token is not acceptable, or the user or the secret is no longer active.',
+  service_refused: 'The server refuses this service itself: its credentials, its registration or its published keys.',
   sign_in_refused: 'The server refused the sign-in or the refresh.',
   data_cannot_open: 'The stored data cannot be opened: wrong user secret, wrong context, or changed bytes.',
 } as const;

@@ -99,9 +99,12 @@ export function parseObject(answer: HttpAnswer, what: string): Record<string, un
   return value as Record<string, unknown>;
 }
 
+/** OAuth errors that are about the client, not about the user it acts for (RFC 6749 §5.2, RFC 8693 §2.2.2). */
+const clientErrors = new Set(['invalid_client', 'unauthorized_client', 'unsupported_grant_type', 'invalid_target']);
+
 /**
- * Turns an answer that is not a success into an error: 429 and 5xx are `server_unavailable`, any other is `refused`.
- * Reads RFC 9457 problems and OAuth errors (RFC 6749 §5.2).
+ * Turns an answer that is not a success into an error: 429 and 5xx are `server_unavailable`, what is about this service
+ * is `service_refused`, any other is `refused`. Reads RFC 9457 problems and OAuth errors (RFC 6749 §5.2).
  */
 export function failureOf(
   answer: HttpAnswer,
@@ -117,17 +120,15 @@ export function failureOf(
   const serverCode = textOf(body.code) ?? textOf(body.error);
   const detail = textOf(body.detail) ?? textOf(body.error_description) ?? textOf(body.title);
   const retryAfter = Number(answer.headers.get('retry-after') ?? Number.NaN);
-  const unavailable = answer.status >= 500 || answer.status === 429;
-  return new GatehouseError(
-    unavailable ? 'server_unavailable' : refused,
-    `${what}: ${answer.status}${serverCode === undefined ? '' : ` ${serverCode}`}${detail === undefined ? '' : `: ${detail}`}`,
-    {
-      status: answer.status,
-      details: body,
-      ...(serverCode === undefined ? {} : { serverCode }),
-      ...(Number.isFinite(retryAfter) ? { retryAfterSeconds: retryAfter } : {}),
-    },
-  );
+  const unavailable = answer.status >= 500 || answer.status === 429 || serverCode === 'temporarily_unavailable';
+  const ours = serverCode !== undefined && clientErrors.has(serverCode) ? 'service_refused' : refused;
+  const told = [`${answer.status}`, serverCode, detail].filter((part) => part !== undefined).join(' ');
+  return new GatehouseError(unavailable ? 'server_unavailable' : ours, `${what}: ${told}`, {
+    status: answer.status,
+    details: body,
+    ...(serverCode === undefined ? {} : { serverCode }),
+    ...(Number.isFinite(retryAfter) ? { retryAfterSeconds: retryAfter } : {}),
+  });
 }
 
 function textOf(value: unknown): string | undefined {

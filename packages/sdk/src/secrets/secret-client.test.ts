@@ -71,7 +71,7 @@ describe('createSecretClient', () => {
   };
 
   it('sends the exchange of RFC 8693 and opens the answer', async () => {
-    assert.equal(await client().secretFor(token('a')), secretOf('a'));
+    assert.equal(await client().secretFor(token('a'), { reason: 'case 7' }), secretOf('a'));
     const [request] = seen;
     assert.deepEqual(Object.fromEntries(request?.form ?? []), {
       grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
@@ -79,6 +79,7 @@ describe('createSecretClient', () => {
       subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
       audience: 'acme.records',
       requested_token_type: 'urn:gatehouse:params:oauth:token-type:user-secret',
+      reason: 'case 7',
     });
     // RFC 6749 §2.3.1: both parts are form-encoded before Basic.
     const basic = Buffer.from(request?.authorization?.slice('Basic '.length) ?? '', 'base64').toString();
@@ -128,6 +129,10 @@ describe('createSecretClient', () => {
       serverCode: 'invalid_grant',
       message: /The user is suspended/,
     });
+    answer = async () => [401, { error: 'invalid_client' }];
+    await assert.rejects(secrets.secretFor(token('a')), { code: 'service_refused', serverCode: 'invalid_client' });
+    answer = async () => [400, { error: 'temporarily_unavailable' }];
+    await assert.rejects(secrets.secretFor(token('a')), { code: 'server_unavailable' });
     answer = async () => [503, { code: 'kernel.busy' }];
     await assert.rejects(secrets.secretFor(token('a')), { code: 'server_unavailable', retryAfterSeconds: 7 });
     answer = async () => [502, '<html>'];

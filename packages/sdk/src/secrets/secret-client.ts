@@ -44,9 +44,10 @@ export type SecretClientOptions = HttpOptions &
 export interface SecretClient {
   /**
    * The secret of the user whose (verified) access token this is: 256 bits in base64url. Hand it to `encryptForUser`
-   * and `decryptForUser`, and store it nowhere. Rejects with `secret_refused` or `server_unavailable`.
+   * and `decryptForUser`, and store it nowhere. `reason` goes into the server's audit trail when the server is asked.
+   * Rejects with `secret_refused` (this user), `service_refused` (this service) or `server_unavailable` (try later).
    */
-  secretFor(accessToken: string): Promise<string>;
+  secretFor(accessToken: string, options?: { reason?: string }): Promise<string>;
   /** Forgets all secrets kept in memory. */
   clear(): void;
 }
@@ -71,7 +72,10 @@ export function createSecretClient(options: SecretClientOptions): SecretClient {
   });
   const inFlight = new Map<string, Promise<string>>();
 
-  async function exchange(accessToken: string): Promise<{ secret: string; expiresIn: number | undefined }> {
+  async function exchange(
+    accessToken: string,
+    reason: string | undefined,
+  ): Promise<{ secret: string; expiresIn: number | undefined }> {
     const client = await authenticate();
     const form = new URLSearchParams({
       grant_type: grantType,
@@ -79,6 +83,7 @@ export function createSecretClient(options: SecretClientOptions): SecretClient {
       subject_token_type: accessTokenType,
       audience,
       requested_token_type: userSecretType,
+      ...(reason === undefined ? {} : { reason }),
       ...client.parameters,
     });
     const headers = {
@@ -100,8 +105,8 @@ export function createSecretClient(options: SecretClientOptions): SecretClient {
     return { secret, expiresIn: typeof body.expires_in === 'number' ? body.expires_in : undefined };
   }
 
-  async function fetchAndKeep(accessToken: string, key: string): Promise<string> {
-    const { secret, expiresIn } = await exchange(accessToken);
+  async function fetchAndKeep(accessToken: string, key: string, reason: string | undefined): Promise<string> {
+    const { secret, expiresIn } = await exchange(accessToken, reason);
     const nowMs = clock.now().getTime();
     const ends = [nowMs + maxSeconds * 1000, tokenEndMs(accessToken)];
     if (expiresIn !== undefined) ends.push(nowMs + expiresIn * 1000);
@@ -110,13 +115,13 @@ export function createSecretClient(options: SecretClientOptions): SecretClient {
   }
 
   return {
-    async secretFor(accessToken) {
+    async secretFor(accessToken, { reason } = {}) {
       const key = createHash('sha256').update(accessToken).digest('base64');
       const known = kept.get(key);
       if (known !== undefined) return known;
       const running = inFlight.get(key);
       if (running !== undefined) return running;
-      const started = fetchAndKeep(accessToken, key).finally(() => inFlight.delete(key));
+      const started = fetchAndKeep(accessToken, key, reason).finally(() => inFlight.delete(key));
       inFlight.set(key, started);
       return started;
     },
