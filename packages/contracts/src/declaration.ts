@@ -10,13 +10,19 @@ import { Name, namePattern, strictObject } from './schemas.ts';
 
 /** A user name as a key of `users`. */
 export const usernamePattern =
-  '^[^\\u0000-\\u0020\\u007f](?:[^\\u0000-\\u001f\\u007f]{0,253}[^\\u0000-\\u0020\\u007f])?$';
+  '^[^\\u0000-\\u0020\\u007f](?:[^\\u0000-\\u001f\\u007f]{0,126}[^\\u0000-\\u0020\\u007f])?$';
 
 const Url = Type.String({ minLength: 8, maxLength: 2048, pattern: '^https?://', description: 'an http or https URL' });
 const SecretPath = Type.String({ minLength: 1, maxLength: 1024, description: 'a path relative to the declaration' });
 
 /** What a service may be used for; the OAuth grant types by their short names. */
-export const DeclaredGrant = Type.Enum(['authorization_code', 'client_credentials', 'token_exchange']);
+export const DeclaredGrant = Type.Enum([
+  'authorization_code',
+  'refresh_token',
+  'client_credentials',
+  'token_exchange',
+  'device_code',
+]);
 /** {@link DeclaredGrant} as a value. */
 export type DeclaredGrant = Static<typeof DeclaredGrant>;
 
@@ -28,6 +34,10 @@ const Jwks = Type.Object(
   { additionalProperties: false, description: 'a JSON Web Key Set with public keys only (RFC 7517)' },
 );
 
+const RedirectUris = Type.Array(Type.String({ minLength: 1, maxLength: 2048, description: 'an absolute URI' }), {
+  maxItems: 20,
+  uniqueItems: true,
+});
 const serviceFields = {
   audience: Type.Optional(
     Type.String({ minLength: 1, maxLength: 255, pattern: '^[\\x21-\\x7e]+$', description: 'visible ASCII, no spaces' }),
@@ -35,12 +45,11 @@ const serviceFields = {
   pop_url: Type.Optional(Url),
   jwks: Type.Optional(Jwks),
   grants: Type.Optional(Type.Array(DeclaredGrant, { maxItems: 8, uniqueItems: true })),
-  redirect_uris: Type.Optional(
-    Type.Array(Type.String({ minLength: 1, maxLength: 2048, description: 'an absolute URI' }), {
-      maxItems: 20,
-      uniqueItems: true,
-    }),
-  ),
+  redirect_uris: Type.Optional(RedirectUris),
+  post_logout_redirect_uris: Type.Optional(RedirectUris),
+  authentication: Type.Optional(Type.Enum(['client_secret', 'private_key_jwt', 'none'])),
+  first_party: Type.Optional(Type.Boolean({ description: 'its users are not asked for consent' })),
+  id_token_signed_response_alg: Type.Optional(IssuerAlgorithm),
   roles: Type.Optional(Type.Array(Name, { maxItems: 100, uniqueItems: true })),
 };
 const ClientSecret = Type.String({
@@ -78,7 +87,10 @@ const userFields = {
 export const DeclaredIssuer = strictObject({
   issuer: Url,
   jwks_uri: Url,
-  algorithms: Type.Optional(Type.Array(IssuerAlgorithm, { minItems: 1, maxItems: 4, uniqueItems: true })),
+  algorithms: Type.Array(IssuerAlgorithm, { minItems: 1, maxItems: 4, uniqueItems: true }),
+  audiences: Type.Optional(
+    Type.Array(Type.String({ minLength: 1, maxLength: 512 }), { maxItems: 50, uniqueItems: true }),
+  ),
 });
 /** {@link DeclaredIssuer} as a value. */
 export type DeclaredIssuer = Static<typeof DeclaredIssuer>;
@@ -184,6 +196,7 @@ const planFields = {
     delete: Type.Integer(),
     unchanged: Type.Integer(),
   }),
+  warnings: Type.Array(Type.String()),
 };
 
 /** The answer of `/v1/declaration/plan`. */

@@ -99,7 +99,7 @@ trusted_isuers: {}
 `),
     [
       'gatehouse.yaml:5: organizations.acme.services.records.pop_ur1 is not known; did you mean pop_url?',
-      'gatehouse.yaml:6: organizations.acme.services.records.colour is not known; known here: audience, pop_url, jwks, grants, redirect_uris, roles, client_secret_file',
+      'gatehouse.yaml:6: organizations.acme.services.records.colour is not known; known here: audience, pop_url, jwks, grants, redirect_uris, post_logout_redirect_uris, authentication, first_party, id_token_signed_response_alg, roles, client_secret_file',
       'gatehouse.yaml:7: trusted_isuers is not known; did you mean trusted_issuers?',
     ],
   );
@@ -134,7 +134,7 @@ test('wrong values are refused with rule and fix', async () => {
     [
       'gatehouse.yaml:2: organizations.Acme is not a name that is allowed here; use lower-case letters, digits, _ and -, beginning with a letter or digit, at most 63 characters',
       'gatehouse.yaml:4: organizations.acme.services.records.audience must be text; put it in quotes: "7"',
-      'gatehouse.yaml:4: organizations.acme.services.records.grants.0 must be one of authorization_code, client_credentials, token_exchange; did you mean client_credentials?',
+      'gatehouse.yaml:4: organizations.acme.services.records.grants.0 must be one of authorization_code, refresh_token, client_credentials, token_exchange, device_code; did you mean client_credentials?',
       'gatehouse.yaml:4: organizations.acme.services.records.redirect_uris must be a list; write [a, b] or lines that begin with -',
       'gatehouse.yaml:4: organizations.acme.services.records.roles names an entry twice; remove one of the two',
       `gatehouse.yaml:5: organizations.acme.roles.support.permissions.0 must be one of ${permissions.join(', ')}; did you mean users:read?`,
@@ -149,8 +149,8 @@ test('pop_url beside jwks, and one issuer under two names, are refused', async (
     await refusal(`organizations:
   acme: { services: { records: { pop_url: 'https://r.example/pop', jwks: { keys: [ { kty: RSA } ] } } } }
 trusted_issuers:
-  a: { issuer: https://idp.example, jwks_uri: https://idp.example/jwks }
-  b: { issuer: https://idp.example, jwks_uri: https://idp.example/jwks }
+  a: { issuer: https://idp.example, jwks_uri: https://idp.example/jwks, algorithms: [ES256] }
+  b: { issuer: https://idp.example, jwks_uri: https://idp.example/jwks, algorithms: [ES256] }
 `),
     [
       'gatehouse.yaml:2: organizations.acme.services.records.jwks is given beside pop_url; keep one: pop_url when the service rotates its keys, else jwks',

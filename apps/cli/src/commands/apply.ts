@@ -23,6 +23,7 @@ export function applyCommand(parent: Command, cli: Cli): void {
       const body = { declaration: declaration as unknown as JsonObject, ...(prune ? { prune } : {}) };
       const plan = (await api.call('/v1/declaration/plan', { method: 'POST', body })) as unknown as DeclarationPlan;
       for (const line of planText(plan, output.paint)) output.line(line);
+      for (const warning of plan.warnings) output.warning(warning);
       if (dryRun) {
         output.json(plan);
         return;

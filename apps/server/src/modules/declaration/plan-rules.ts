@@ -1,0 +1,254 @@
+import type {
+  Declaration,
+  DeclarationChange,
+  DeclarationPlan,
+  DeclarationStep,
+  DeclaredIssuer,
+  DeclaredOrganization,
+  DeclaredRole,
+  DeclaredService,
+  DeclaredUser,
+  JsonObject,
+} from '@gatehouse/contracts';
+import type { CurrentOrganization, CurrentState, CurrentUser } from './current-state.ts';
+
+/** A step with what is needed to do it: the declared thing, and where it stands in the declaration. */
+export type PlannedStep = { readonly step: DeclarationStep; readonly path: readonly string[] } & (
+  | { readonly kind: 'organization' }
+  | { readonly kind: 'service'; readonly service: string; readonly declared?: DeclaredService }
+  | { readonly kind: 'role'; readonly declared?: DeclaredRole }
+  | { readonly kind: 'user'; readonly user?: CurrentUser; readonly declared?: DeclaredUser }
+  | { readonly kind: 'trusted_issuer'; readonly declared?: DeclaredIssuer }
+);
+
+/** The steps in the order in which they can be done, and what the writer should know besides. */
+export interface Planned {
+  readonly steps: readonly PlannedStep[];
+  readonly warnings: readonly string[];
+}
+
+/** The operators' organization: nothing of it is ever pruned, so that a short declaration cannot lock everybody out. */
+const neverPruned = 'gatehouse';
+
+/**
+ * Compares a declaration with what exists. A field that the declaration does not name is left as it is; a list that it
+ * names is the whole list. Deletions come last, in the order in which nothing is left pointing at nothing.
+ */
+export function planDeclaration(declaration: Declaration, current: CurrentState, options: { prune: boolean }): Planned {
+  const steps: PlannedStep[] = [];
+  const deletions: PlannedStep[] = [];
+  const warnings: string[] = [];
+  for (const [name, declared] of Object.entries(declaration.trusted_issuers ?? {})) {
+    const before = current.issuers.get(name);
+    const path = ['trusted_issuers', name];
+    const changes = compare(declared, before as JsonObject | undefined);
+    steps.push({ kind: 'trusted_issuer', path, declared, step: stepOf('trusted_issuer', name, before, changes) });
+  }
+  for (const [name, declared] of Object.entries(declaration.organizations ?? {})) {
+    const before = current.organizations.get(name);
+    const path = ['organizations', name];
+    steps.push({ kind: 'organization', path, step: stepOf('organization', name, before, []) });
+    steps.push(...planServices(name, declared, before, path), ...planRoles(name, declared, before, path));
+    for (const step of planUsers(name, declared, before, path)) {
+      steps.push(step);
+      const user = step.kind === 'user' ? step.user : undefined;
+      if (user && user.status !== 'active') warnings.push(statusWarning(name, user));
+    }
+    if (options.prune && before && name !== neverPruned) deletions.push(...planDeletions(name, declared, before, path));
+  }
+  if (options.prune && declaration.trusted_issuers !== undefined) {
+    for (const name of current.issuers.keys()) {
+      if (Object.hasOwn(declaration.trusted_issuers, name)) continue;
+      deletions.push({
+        kind: 'trusted_issuer',
+        path: ['trusted_issuers', name],
+        step: deletionOf('trusted_issuer', name),
+      });
+    }
+  }
+  return { steps: [...steps, ...deletions], warnings };
+}
+
+/** The plan as it is answered. */
+export function describePlan({ steps, warnings }: Planned): DeclarationPlan {
+  const summary = { create: 0, update: 0, delete: 0, unchanged: 0 };
+  for (const { step } of steps) summary[step.action] += 1;
+  return { steps: steps.map(({ step }) => step), summary, warnings: [...warnings] };
+}
+
+function planServices(
+  organization: string,
+  declared: DeclaredOrganization,
+  before: CurrentOrganization | undefined,
+  path: readonly string[],
+): PlannedStep[] {
+  return Object.entries(declared.services ?? {}).flatMap(([service, wanted]): PlannedStep[] => {
+    const { client_secret: secret, roles = [], ...fields } = wanted;
+    const existing = before?.services.get(service);
+    const changes = [
+      ...compare(fields, existing?.fields),
+      ...replacedKeySource(wanted, existing?.fields),
+      ...secretChange(secret, existing?.secretMatches, wanted),
+    ];
+    const own = [...path, 'services', service];
+    return [
+      {
+        kind: 'service',
+        service,
+        path: own,
+        declared: wanted,
+        step: stepOf('service', `${organization}.${service}`, existing, changes, organization),
+      },
+      ...roles.map((role, index): PlannedStep => {
+        const name = `${service}:${role}`;
+        const step = stepOf('role', name, before?.roles.get(name), [], organization);
+        return { kind: 'role', path: [...own, 'roles', String(index)], declared: { permissions: [] }, step };
+      }),
+    ];
+  });
+}
+
+/** Keys have one source: naming one ends the other. */
+function replacedKeySource(declared: DeclaredService, before: JsonObject | undefined): DeclarationChange[] {
+  const ended = declared.jwks !== undefined ? 'pop_url' : declared.pop_url !== undefined ? 'jwks' : undefined;
+  const from = ended === undefined ? undefined : before?.[ended];
+  return ended === undefined || from === undefined ? [] : [{ field: ended, from }];
+}
+
+/** Never the value: only that it is set, replaced or generated. */
+function secretChange(
+  secret: string | undefined,
+  matches: boolean | undefined,
+  declared: DeclaredService,
+): DeclarationChange[] {
+  if (matches !== undefined) return matches ? [] : [{ field: 'client_secret' }];
+  if (secret !== undefined) return [{ field: 'client_secret' }];
+  const needsOne = (declared.authentication ?? 'client_secret') === 'client_secret';
+  return needsOne ? [{ field: 'client_secret', to: 'generated, shown once' }] : [];
+}
+
+function planRoles(
+  organization: string,
+  declared: DeclaredOrganization,
+  before: CurrentOrganization | undefined,
+  path: readonly string[],
+): PlannedStep[] {
+  return Object.entries(declared.roles ?? {}).map(([name, role]) => {
+    const existing = before?.roles.get(name);
+    const changes = compare(role, existing && { permissions: [...existing.permissions] });
+    const step = stepOf('role', name, existing, changes, organization);
+    return { kind: 'role', path: [...path, 'roles', name], declared: role, step };
+  });
+}
+
+function planUsers(
+  organization: string,
+  declared: DeclaredOrganization,
+  before: CurrentOrganization | undefined,
+  path: readonly string[],
+): PlannedStep[] {
+  return Object.entries(declared.users ?? {}).map(([username, wanted]) => {
+    const user = before?.users.get(username);
+    const { password, ...fields } = wanted;
+    // A password is set with the account and never again: its owner changes it, and an old file must not undo that.
+    const changes = user
+      ? compare(fields, { uid: user.uid, roles: [...user.roles] })
+      : [...compare(fields, undefined), ...(password === undefined ? [] : [{ field: 'password' }])];
+    const joins = user && !user.member;
+    const step = stepOf(
+      'user',
+      username,
+      user,
+      joins ? [{ field: 'member', from: false, to: true }, ...changes] : changes,
+      organization,
+    );
+    return {
+      kind: 'user',
+      path: [...path, 'users', username],
+      declared: wanted,
+      step,
+      ...(user === undefined ? {} : { user }),
+    };
+  });
+}
+
+/** What a section that the declaration has does not name. A section that it does not have says nothing. */
+function planDeletions(
+  organization: string,
+  declared: DeclaredOrganization,
+  before: CurrentOrganization,
+  path: readonly string[],
+): PlannedStep[] {
+  const unnamedUsers = declared.users === undefined ? [] : before.others.filter((user) => user.status !== 'archived');
+  const users = unnamedUsers.map((user): PlannedStep => {
+    const change = { field: 'status', from: user.status, to: 'archived' };
+    const step: DeclarationStep = { ...deletionOf('user', user.username, organization), changes: [change] };
+    return { kind: 'user', user, path: [...path, 'users', user.username], step };
+  });
+  const unnamedServices =
+    declared.services === undefined
+      ? []
+      : [...before.services.keys()].filter((service) => !Object.hasOwn(declared.services ?? {}, service));
+  const roles = [...before.roles]
+    .filter(([name, role]) => !role.builtIn && isUnnamedRole(name, declared, unnamedServices))
+    .map(([name]): PlannedStep => {
+      return { kind: 'role', path: [...path, 'roles', name], step: deletionOf('role', name, organization) };
+    });
+  const services = unnamedServices.map((service): PlannedStep => {
+    const step = deletionOf('service', `${organization}.${service}`, organization);
+    return { kind: 'service', service, path: [...path, 'services', service], step };
+  });
+  return [...users, ...roles, ...services];
+}
+
+/** A custom role is in the section `roles`, one of a service in the list of its service, or goes with the service. */
+function isUnnamedRole(name: string, declared: DeclaredOrganization, unnamedServices: readonly string[]): boolean {
+  const [service = '', role] = name.split(':');
+  if (role === undefined) return declared.roles !== undefined && !Object.hasOwn(declared.roles, name);
+  if (unnamedServices.includes(service)) return true;
+  const own = declared.services && Object.hasOwn(declared.services, service) ? declared.services[service] : undefined;
+  return own?.roles !== undefined && !own.roles.includes(role);
+}
+
+/** Fields that the declaration names and that are otherwise. Lists are compared as sets: their order means nothing. */
+function compare(declared: object, before: JsonObject | undefined): DeclarationChange[] {
+  return Object.entries(declared).flatMap(([field, to]: [string, unknown]): DeclarationChange[] => {
+    if (to === undefined) return [];
+    const from: unknown = before?.[field];
+    if (before && canonical(from) === canonical(to)) return [];
+    return [from === undefined ? { field, to } : { field, from, to }];
+  });
+}
+
+/** A text that is equal for equal values, whatever the order of members and of the entries of lists. */
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).sort().join(',')}]`;
+  if (typeof value === 'object' && value !== null) {
+    const members = Object.entries(value).filter(([, member]) => member !== undefined);
+    return `{${members
+      .map(([name, member]) => `${JSON.stringify(name)}:${canonical(member)}`)
+      .sort()
+      .join(',')}}`;
+  }
+  return JSON.stringify(value) ?? 'undefined';
+}
+
+function stepOf(
+  kind: DeclarationStep['kind'],
+  name: string,
+  before: unknown,
+  changes: DeclarationChange[],
+  organization?: string,
+): DeclarationStep {
+  const action = before === undefined ? 'create' : changes.length > 0 ? 'update' : 'unchanged';
+  return { action, kind, name, changes, ...(organization === undefined ? {} : { organization }) };
+}
+
+function deletionOf(kind: DeclarationStep['kind'], name: string, organization?: string): DeclarationStep {
+  return { action: 'delete', kind, name, changes: [], ...(organization === undefined ? {} : { organization }) };
+}
+
+function statusWarning(organization: string, { username, status }: CurrentUser): string {
+  const word = status === 'archived' ? 'archived' : 'suspended';
+  return `The user ${username} in ${organization} is declared and ${word}; a declaration never restores an account: gatehouse users restore does.`;
+}
