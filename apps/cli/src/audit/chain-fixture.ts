@@ -41,8 +41,8 @@ export function createSigner(kid = 'audit-key-1') {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const jwk = { ...publicKey.export({ format: 'jwk' }), kid, use: 'sig', alg: 'ES256' } as unknown as JsonObject;
   const encode = (value: JsonObject) => Buffer.from(JSON.stringify(value)).toString('base64url');
-  const signPayload = (payload: JsonObject): string => {
-    const input = `${encode({ alg: 'ES256', kid })}.${encode(payload)}`;
+  const signPayload = (payload: JsonObject, typ = 'gatehouse-checkpoint+jwt'): string => {
+    const input = `${encode({ alg: 'ES256', typ, kid })}.${encode(payload)}`;
     return `${input}.${sign('sha256', Buffer.from(input), { key: privateKey, dsaEncoding: 'ieee-p1363' }).toString('base64url')}`;
   };
   return {

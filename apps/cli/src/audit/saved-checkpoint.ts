@@ -18,7 +18,7 @@ export function readSavedCheckpoint(text: string): SavedCheckpoint | undefined {
     const value = parseJsonStrict(text);
     if (!isJsonObject(value) || value['type'] !== 'gatehouse-saved-checkpoint') return undefined;
     const { jws, key } = value;
-    const keys = readCheckpointKeys({ keys: [key] });
+    const keys = readCheckpointKeys({ keys: [key ?? null] });
     return typeof jws === 'string' && keys.size === 1 ? { jws, keys } : undefined;
   } catch {
     return undefined;

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { canonicalJson, type JsonObject } from '@gatehouse/crypto';
 import fc from 'fast-check';
 import { buildChain, createSigner, exported, reseal, seal } from './chain-fixture.ts';
+import { readCheckpointKeys } from './checkpoint.ts';
 import { linesOf } from './lines.ts';
 import type { ProblemKind } from './problem.ts';
 import { verifyChain } from './verify-chain.ts';
@@ -146,10 +147,12 @@ test('checkpoints that are forged, left out or in another order are refused', as
   const [one = '', two = '', three = ''] = statements;
   const badSignature = `${two.slice(0, -8)}${two.at(-8) === 'A' ? 'B' : 'A'}${two.slice(-7)}`;
   const none = `${Buffer.from('{"alg":"none"}').toString('base64url')}.${two.split('.')[1]}.`;
+  const otherUse = signer.signPayload(payloadOf(two), 'at+jwt');
   const notACheckpoint = signer.signPayload({ type: 'something else', version: 1 });
   const cases: [string[], ProblemKind, number][] = [
     [[one, badSignature, three], 'bad_signature', 5],
     [[one, none, three], 'bad_signature', 5],
+    [[one, otherUse, three], 'bad_signature', 5],
     [[one, notACheckpoint], 'bad_signature', 5],
     [['not a token'], 'bad_signature', 1],
     [[one, three], 'checkpoint_mismatch', 5],
@@ -174,6 +177,17 @@ test('checkpoints verify with keys that signed before and after a rotation', asy
     (await verifyChain(exported(whole), { checkpoints: [jws], keys: next.keys })).firstProblem?.kind,
     'bad_signature',
   );
+});
+
+test('a revoked key vouches for nothing by itself, and a later checkpoint vouches for what it signed', async () => {
+  const next = createSigner('audit-key-2');
+  const revoked = readCheckpointKeys({ keys: [{ ...signer.jwk, revoked: { revoked_at: 1_767_225_600 } }, next.jwk] });
+  const [one = '', two = '', three = ''] = statements;
+  const alone = await verifyChain(exported(whole), { checkpoints: [one, two], keys: revoked });
+  assert.deepEqual([alone.ok, alone.checkpoints, alone.lastCheckpoint], [true, 2, undefined]);
+  const renewed = next.signPayload(payloadOf(three));
+  const followed = await verifyChain(exported(whole), { checkpoints: [one, two, renewed], keys: revoked });
+  assert.deepEqual([followed.ok, followed.lastCheckpoint?.sequence], [true, 12]);
 });
 
 test('any change to one character of any line is detected, and names that entry or its neighbour', async () => {
@@ -222,6 +236,10 @@ test('lines come out of any cutting of the bytes, and bytes that are not UTF-8 a
   );
   assert.deepEqual(await collect(linesOf(stream([Buffer.from([0x61, 0xff, 0x0a, 0x62, 0x0a])]))), ['\ufffd', 'b']);
 });
+
+function payloadOf(jws: string): JsonObject {
+  return JSON.parse(Buffer.from(jws.split('.')[1] ?? '', 'base64url').toString()) as JsonObject;
+}
 
 async function* stream(chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
   yield* chunks;

@@ -22,7 +22,7 @@ export interface Verification {
   readonly count: number;
   readonly head: Place;
   readonly checkpoints: number;
-  /** The newest checkpoint that held. */
+  /** The newest checkpoint that held and whose key is not revoked: entries up to it are vouched for. */
   readonly lastCheckpoint?: Checkpoint;
   readonly firstProblem?: Problem;
 }
@@ -130,7 +130,7 @@ function createStatements({ checkpoints = [], keys, earlierCheckpoint }: VerifyC
           );
         }
         count += 1;
-        last = waiting;
+        if (waiting.trusted) last = waiting;
         const problem = await advance();
         if (problem) return problem;
       }

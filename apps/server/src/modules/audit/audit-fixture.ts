@@ -59,7 +59,7 @@ export function createTestSigner() {
   return {
     jwk,
     async signCheckpoint(payload: JsonObject): Promise<string> {
-      const input = `${encode({ alg: 'ES256', kid: 'test-key' })}.${encode(payload)}`;
+      const input = `${encode({ alg: 'ES256', typ: 'gatehouse-checkpoint+jwt', kid: 'test-key' })}.${encode(payload)}`;
       const signature = sign('sha256', Buffer.from(input), { key: privateKey, dsaEncoding: 'ieee-p1363' });
       return `${input}.${signature.toString('base64url')}`;
     },
