@@ -95,8 +95,12 @@ export function organizationRoutes({ db, organizations }: { db: Db; organization
         },
         async (request) => {
           const input = { name: request.params.organization, origin: request.origin };
-          const change = verb === 'suspend' ? organizations.suspendOrganization : organizations.restoreOrganization;
-          return toWire(await db.transaction((tx) => change(tx, input)));
+          const changed = await db.transaction((tx) =>
+            verb === 'suspend'
+              ? organizations.suspendOrganization(tx, input)
+              : organizations.restoreOrganization(tx, input),
+          );
+          return toWire(changed);
         },
       );
     }

@@ -1,4 +1,12 @@
-import { AppError, type Clock, type Origin, type Random, type Reader, type Tx } from '../../../kernel/index.ts';
+import {
+  AppError,
+  type Changes,
+  type Clock,
+  type Origin,
+  type Random,
+  type Reader,
+  type Tx,
+} from '../../../kernel/index.ts';
 import type { Audit } from '../../audit/index.ts';
 import { operatorOrganization } from '../deps.ts';
 import type { Roles } from '../roles/role-service.ts';
@@ -27,9 +35,10 @@ export function createOrganizations(deps: {
   clock: Clock;
   random: Pick<Random, 'id'>;
   audit: Pick<Audit, 'append'>;
+  changes: Pick<Changes, 'touch'>;
   roles: Pick<Roles, 'createBuiltIn'>;
 }): Organizations {
-  const { clock, random, audit, roles } = deps;
+  const { clock, random, audit, changes, roles } = deps;
 
   const getOrganization = async (tx: Reader, name: string) => {
     const organization = await findOrganization(tx, name);
@@ -40,6 +49,8 @@ export function createOrganizations(deps: {
   const setStatus = async (tx: Tx, name: string, status: Organization['status'], action: string, origin: Origin) => {
     const changed = await updateOrganizationStatus(tx, name, status);
     if (!changed) return getOrganization(tx, name);
+    // Nodes keep the active services of active organizations in memory.
+    await changes.touch(tx, 'services');
     await audit.append(tx, { action, organization: name, origin, target: { type: 'organization', id: changed.id } });
     return changed;
   };

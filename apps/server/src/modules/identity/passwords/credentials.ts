@@ -1,18 +1,17 @@
-import {
-  AppError,
-  type Clock,
-  type Db,
-  isAppError,
-  type Origin,
-  type Tx,
-} from '../../../kernel/index.ts';
+import { AppError, type Clock, type Db, isAppError, type Origin, type Tx } from '../../../kernel/index.ts';
 import type { Audit } from '../../audit/index.ts';
 import { operatorOrganization } from '../deps.ts';
 import type { ResolvedRoles } from '../roles/role.ts';
 import type { Roles } from '../roles/role-service.ts';
 import type { Membership, User } from '../users/user.ts';
 import { usernameKey } from '../users/user-rules.ts';
-import { findCredential, findPasswordHash, listMemberships, noteSignIn, upgradePasswordHash } from '../users/user-store.ts';
+import {
+  findCredential,
+  findPasswordHash,
+  listMemberships,
+  noteSignIn,
+  upgradePasswordHash,
+} from '../users/user-store.ts';
 import type { Passwords } from './passwords.ts';
 import type { Attempt, Throttle } from './throttle.ts';
 
@@ -97,7 +96,12 @@ export function createCredentials(deps: {
         await upgradePasswordHash(tx, found.user.uid, found.hash, checked.upgradedHash);
       }
       const user = { ...current.user, last_login: now, last_login_attempt: now };
-      return { ok: true, user, membership, roles: await roles.resolve(tx, membership.organization, membership.role_ids) };
+      return {
+        ok: true,
+        user,
+        membership,
+        roles: await roles.resolve(tx, membership.organization, membership.role_ids),
+      };
     });
   };
 

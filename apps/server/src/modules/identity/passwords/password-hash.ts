@@ -30,6 +30,7 @@ const pbkdf2Async = promisify(pbkdf2);
 
 /** Hashes with argon2id. The password is already normalised. */
 export async function hashArgon2id(password: string, salt: Uint8Array): Promise<string> {
+  // oxlint-disable-next-line typescript/no-unsafe-enum-assignment -- the enum cannot be named, see above
   return argon2.hash(password, { ...argon2Parameters, algorithm: argon2id, salt });
 }
 

@@ -39,7 +39,7 @@ test('short, common, repeated, sequential and context passwords are refused with
     ['alice.miller.2026', /user name/],
     ['Acme-Alice-Miller-1', /user name/],
     ['gatehouse-acme-password', /user name/],
-    [`${'xy long words '.repeat(30)}`, /longer than/],
+    ['xy long words '.repeat(30), /longer than/],
     ['\ud800 not valid unicode at all', /not valid Unicode/],
   ];
   for (const [password, reason] of refused) {
@@ -52,7 +52,7 @@ test('short, common, repeated, sequential and context passwords are refused with
 test('random passwords of the least length pass', () => {
   fc.assert(
     fc.property(
-      fc.array(fc.constantFrom(...'abcdefghijklmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789'), {
+      fc.array(fc.constantFrom(...Array.from('abcdefghijklmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789')), {
         minLength: 15,
         maxLength: 15,
       }),

@@ -33,7 +33,7 @@ export function judgePassword(password: string, context: readonly string[]): { r
   const { minCharacters, maxCharacters, maxBytes } = passwordPolicy;
   if (!password.isWellFormed()) return { rule: 'is not valid Unicode', fix: 'type it again' };
   const normalized = normalizePassword(password);
-  const characters = [...normalized].length;
+  const characters = Array.from(normalized).length;
   if (characters < minCharacters) {
     return { rule: `has fewer than ${minCharacters} characters`, fix: 'use a sentence or several unrelated words' };
   }
@@ -63,7 +63,7 @@ const sequences = [
   '1qaz2wsx3edc4rfv5tgb6yhn7ujm',
   '1q2w3e4r5t6y7u8i9o0p',
   'qazwsxedcrfvtgbyhnujm',
-].flatMap((row) => [row, [...row].reverse().join('')]);
+].flatMap((row) => [row, Array.from(row).toReversed().join('')]);
 
 const repeatedBits = 1;
 const contextBits = 2;
@@ -75,7 +75,7 @@ const sequenceBits = 5;
  * The cheapest way to build the text counts.
  */
 export function guessBits(text: string, context: readonly string[]): number {
-  const characters = [...text.slice(0, 512)];
+  const characters = Array.from(text.slice(0, 512));
   const prefixes = [''];
   for (const character of characters) prefixes.push((prefixes.at(-1) ?? '') + character);
   const best: number[] = [0];

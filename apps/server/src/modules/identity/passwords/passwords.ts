@@ -7,6 +7,8 @@ import { assertPassword, normalizePassword } from './password-policy.ts';
 export interface Passwords {
   /** Judges a new password by the policy (`context`: user name, organization) and hashes it. */
   hashNew(password: string, context: readonly string[], field?: string): Promise<string>;
+  /** Judges only: for a plan of what will be hashed later. */
+  assertNew(password: string, context: readonly string[], field?: string): void;
   /** Hashes without judging. */
   hash(password: string): Promise<string>;
   /**
@@ -32,6 +34,7 @@ export function createPasswords({ random }: { random: Pick<Random, 'bytes'> }): 
   const hash = (password: string) => queued(() => hashArgon2id(normalizePassword(password), random.bytes(16)));
   return {
     hash,
+    assertNew: assertPassword,
     async hashNew(password, context, field) {
       assertPassword(password, context, field);
       return hash(password);

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { AppError, addSeconds, type Clock, type Tx } from '../../../kernel/index.ts';
+import { AppError, addSeconds, type Clock, type Db, type Tx } from '../../../kernel/index.ts';
 import {
   countAttempt,
   countRefused,
@@ -34,7 +34,10 @@ export interface Attempt {
 
 /** The throttle of one purpose (`sign-in`, `re-authentication`): its counters are its own. */
 export function createThrottle({ db, clock, purpose }: { db: Db; clock: Clock; purpose: string }) {
-  const keyOf = (...parts: string[]) => createHash('sha256').update(JSON.stringify([purpose, ...parts])).digest();
+  const keyOf = (...parts: string[]) =>
+    createHash('sha256')
+      .update(JSON.stringify([purpose, ...parts]))
+      .digest();
   const keysOf = ({ subject, address }: Attempt) => ({
     pair: keyOf('pair', subject, networkOf(address)),
     account: keyOf('account', subject),

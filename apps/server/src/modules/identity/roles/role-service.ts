@@ -19,6 +19,7 @@ import {
   findRole,
   findRoleForUpdate,
   insertRole,
+  listRoles,
   listRolesById,
   lockRolesByName,
   lockServiceOfRole,
@@ -31,6 +32,8 @@ export interface Roles {
   resolve(tx: Reader, organization: string, roleIds: readonly string[]): Promise<ResolvedRoles>;
   /** Looks up role names to be granted, under a lock; refuses unknown ones and those above the granter. */
   grantable(tx: Tx, grant: { organization: string; names: readonly string[]; granter: Granter }): Promise<Role[]>;
+  /** Roles of an organization by id, a page. */
+  listRoles: typeof listRoles;
   /** The roles every organization has; with the organization. */
   createBuiltIn(tx: Tx, organization: string, createdBy: string): Promise<void>;
   createRole(tx: Tx, input: NewRole): Promise<Role>;
@@ -119,6 +122,7 @@ export function createRoles(deps: {
       assertCovers(granter, combineRoles(roles));
       return roles;
     },
+    listRoles,
     async createBuiltIn(tx, organization, createdBy) {
       for (const name of builtInRoleNames) {
         await insertRole(tx, {

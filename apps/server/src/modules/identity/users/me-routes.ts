@@ -29,7 +29,12 @@ export function meRoutes(deps: {
       '/v1/me',
       {
         config: { auth: { self: true } },
-        schema: { summary: 'Who am I, and what may I do?', tags: ['me'], operationId: 'getMe', response: { 200: MeBody } },
+        schema: {
+          summary: 'Who am I, and what may I do?',
+          tags: ['me'],
+          operationId: 'getMe',
+          response: { 200: MeBody },
+        },
       },
       async ({ principal }) => {
         const user = principal.kind === 'user' ? await db.read((tx) => users.findUser(tx, principal.id)) : undefined;

@@ -15,7 +15,17 @@ const tags = ['users'];
 const RoleNames = Type.Array(RoleName, { maxItems: 64, uniqueItems: true });
 
 /** `/v1/users`: the members of the caller's organization. */
-export function userRoutes({ db, users, roles, passwords }: { db: Db; users: Users; roles: Roles; passwords: Passwords }) {
+export function userRoutes({
+  db,
+  users,
+  roles,
+  passwords,
+}: {
+  db: Db;
+  users: Users;
+  roles: Roles;
+  passwords: Passwords;
+}) {
   const shape = async (tx: Reader, user: User, membership: Pick<Membership, 'organization' | 'role_ids'>) =>
     userToWire(user, await roles.resolve(tx, membership.organization, membership.role_ids));
   const read = (organization: string, uid: string) =>
@@ -129,7 +139,10 @@ export function userRoutes({ db, users, roles, passwords }: { db: Db; users: Use
           tags,
           operationId: 'updateUser',
           params,
-          body: strictObject({ username: Type.Optional(Username), roles: Type.Optional(RoleNames) }, { minProperties: 1 }),
+          body: strictObject(
+            { username: Type.Optional(Username), roles: Type.Optional(RoleNames) },
+            { minProperties: 1 },
+          ),
           response: { 200: UserBody },
         },
       },
@@ -157,8 +170,10 @@ export function userRoutes({ db, users, roles, passwords }: { db: Db; users: Use
         async (request) => {
           const { principal, origin } = request;
           const change = { organization: principal.organization, uid: request.params.uid, granter: principal, origin };
-          const act = { suspend: users.suspendUser, archive: users.archiveUser, restore: users.restoreUser }[verb];
-          await db.transaction((tx) => act(tx, change));
+          await db.transaction((tx) => {
+            if (verb === 'suspend') return users.suspendUser(tx, change);
+            return verb === 'archive' ? users.archiveUser(tx, change) : users.restoreUser(tx, change);
+          });
           return read(change.organization, change.uid);
         },
       );

@@ -25,11 +25,13 @@ export function assertUsername(username: string): void {
 
 function usernameProblem(username: string): string | undefined {
   if (!username.isWellFormed()) return 'is not valid Unicode';
-  const characters = [...username.normalize('NFKC')].length;
-  if (characters < 1 || characters > maxUsernameCharacters) return `does not have 1 to ${maxUsernameCharacters} characters`;
+  const characters = Array.from(username.normalize('NFKC')).length;
+  if (characters < 1 || characters > maxUsernameCharacters)
+    return `does not have 1 to ${maxUsernameCharacters} characters`;
   if (username !== username.trim() || /\s\s/u.test(username)) return 'has spaces at an end or several in a row';
   // Control, format, private and unassigned characters, line breaks, and what fonts do not show.
-  if (/[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/u.test(username)) return 'has characters that cannot be seen';
+  if (/[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/u.test(username))
+    return 'has characters that cannot be seen';
   return undefined;
 }
 

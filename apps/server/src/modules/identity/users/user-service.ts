@@ -9,10 +9,10 @@ import {
 } from '../../../kernel/index.ts';
 import type { Audit } from '../../audit/index.ts';
 import { type Granter, operatorOrganization } from '../deps.ts';
+import { parseHash } from '../passwords/password-hash.ts';
 import type { ResolvedRoles } from '../roles/role.ts';
 import { assertCovers } from '../roles/role-rules.ts';
 import type { Roles } from '../roles/role-service.ts';
-import { parseHash } from '../passwords/password-hash.ts';
 import type { Membership, User, UserStatus } from './user.ts';
 import { assertUid, assertUsername, usernameKey } from './user-rules.ts';
 import {
@@ -24,6 +24,7 @@ import {
   insertSubjectRow,
   insertUser,
   listMemberships,
+  listUsers,
   lockOperators,
   updateUsername,
   updateUserStatus,
@@ -68,6 +69,8 @@ export interface Users {
   listMemberships(tx: Reader, uid: string): Promise<Membership[]>;
   /** The account as a member of the organization; 404 for one of another organization. */
   getMember(tx: Reader, organization: string, uid: string): Promise<{ user: User; membership: Membership }>;
+  /** Members of an organization by user name, a page. */
+  listUsers: typeof listUsers;
   createUser(tx: Tx, input: NewUser): Promise<User>;
   renameUser(tx: Tx, change: UserChange & { username: string }): Promise<User>;
   setRoles(tx: Tx, change: UserChange & { roles: readonly string[] }): Promise<Membership>;
@@ -187,6 +190,7 @@ export function createUsers(deps: {
     findMembership,
     listMemberships,
     getMember,
+    listUsers,
     async createUser(tx, input) {
       const { organization, username, origin, granter } = input;
       assertUsername(username);

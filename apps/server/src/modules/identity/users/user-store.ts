@@ -41,7 +41,10 @@ export async function findCredential(
   return { user, hash: hash ?? undefined };
 }
 
-const hashOf = { name: 'identity_find_password_hash', text: 'select hash from identity.password_credentials where uid = $1' };
+const hashOf = {
+  name: 'identity_find_password_hash',
+  text: 'select hash from identity.password_credentials where uid = $1',
+};
 export async function findPasswordHash(tx: Reader, uid: string): Promise<string | undefined> {
   return (await named<{ hash: string }>(tx, hashOf, [uid]))[0]?.hash;
 }

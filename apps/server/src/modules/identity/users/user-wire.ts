@@ -2,8 +2,8 @@ import { Name, strictObject, Timestamp } from '@gatehouse/contracts';
 import { type Static, Type } from 'typebox';
 import { wireTime } from '../deps.ts';
 import type { ResolvedRoles } from '../roles/role.ts';
-import { maxUsernameCharacters, uidPattern } from './user-rules.ts';
 import type { User } from './user.ts';
+import { maxUsernameCharacters, uidPattern } from './user-rules.ts';
 
 /** A uid in a path. */
 export const Uid = Type.String({ pattern: uidPattern, maxLength: 128 });

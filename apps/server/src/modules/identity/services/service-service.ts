@@ -1,0 +1,390 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import {
+  AppError,
+  type Changes,
+  type Clock,
+  invalidField,
+  isUniqueViolation,
+  type Origin,
+  type Random,
+  type Reader,
+  type Tx,
+} from '../../../kernel/index.ts';
+import type { Audit } from '../../audit/index.ts';
+import type { Granter } from '../deps.ts';
+import { assertCovers, combineRoles } from '../roles/role-rules.ts';
+import type { Roles } from '../roles/role-service.ts';
+import { countRoleHolders, deleteRole, insertRole, listRolesOfServices } from '../roles/role-store.ts';
+import type { Service, ServiceSecret, ServiceSettings } from './service.ts';
+import { assertClientSecret, assertServiceSettings } from './service-rules.ts';
+import {
+  deleteSecretRow,
+  deleteServiceRow,
+  findActiveService,
+  findService,
+  findServiceForUpdate,
+  insertSecret,
+  insertService,
+  isAudienceTaken,
+  listSecrets,
+  listServices,
+  listServicesByAudience,
+  takeServiceSubject,
+  updateService,
+  updateServiceStatus,
+} from './service-store.ts';
+
+/** Which service is changed, and by whom. */
+export interface ServiceChange {
+  organization: string;
+  name: string;
+  granter: Granter;
+  origin: Origin;
+}
+
+/** A service to be registered; what is left out has a safe default. */
+export interface NewService extends ServiceChange {
+  settings: Partial<ServiceSettings>;
+  /** Roles of the service, without its name in front: `reader` becomes `records:reader`. */
+  roles?: readonly string[] | undefined;
+  /** Roles of its own account: what its client-credentials tokens may do. */
+  accountRoles?: readonly string[] | undefined;
+  /** Instead of a generated one. */
+  clientSecret?: string | undefined;
+}
+
+/** A service just registered; the secret is shown this once. */
+export interface RegisteredService {
+  service: Service;
+  clientSecret?: string;
+}
+
+/** Most secrets alive at once: the old one and its successor. */
+export const maxSecrets = 2;
+
+/** The registered services. */
+export interface Services {
+  findService(tx: Reader, organization: string, name: string): Promise<Service | undefined>;
+  getService(tx: Reader, organization: string, name: string): Promise<Service>;
+  /** An active service of an active organization. */
+  findServiceByClientId(tx: Reader, clientId: string): Promise<Service | undefined>;
+  /** Active services with one of these audiences, in one organization or in all. */
+  findServicesByAudience(
+    tx: Reader,
+    organization: string | undefined,
+    audiences: readonly string[],
+  ): Promise<Service[]>;
+  /** Services of an organization by name. */
+  listServices: typeof listServices;
+  /** Secrets by service id, as anybody but their owner sees them. */
+  listSecrets: typeof listSecrets;
+  createService(tx: Tx, input: NewService): Promise<RegisteredService>;
+  updateService(
+    tx: Tx,
+    change: ServiceChange & {
+      settings: Partial<ServiceSettings>;
+      roles?: readonly string[] | undefined;
+      accountRoles?: readonly string[] | undefined;
+    },
+  ): Promise<Service>;
+  /** Adds a secret beside the present one; shown this once. */
+  addSecret(
+    tx: Tx,
+    change: ServiceChange & { secret?: string | undefined; expiresAt?: Date | undefined },
+  ): Promise<{ id: string; clientSecret: string; createdAt: Date }>;
+  deleteSecret(tx: Tx, change: ServiceChange & { secretId: string }): Promise<void>;
+  /** True when this is one of the service's living secrets; compared in constant time. */
+  verifyServiceSecret(tx: Reader, service: Pick<Service, 'id'>, secret: string): Promise<boolean>;
+  suspendService(tx: Tx, change: ServiceChange): Promise<Service>;
+  restoreService(tx: Tx, change: ServiceChange): Promise<Service>;
+  deleteService(tx: Tx, change: ServiceChange): Promise<void>;
+}
+
+/** Creates the registry. Every change is told to all nodes (topic `services`). */
+export function createServices(deps: {
+  clock: Clock;
+  random: Pick<Random, 'id' | 'bytes'>;
+  audit: Pick<Audit, 'append'>;
+  changes: Pick<Changes, 'touch'>;
+  roles: Pick<Roles, 'grantable' | 'resolve'>;
+  publicUrl: string;
+  allowPrivateNetworks: readonly string[];
+  signatureAlgorithms: () => readonly string[];
+}): Services {
+  const { clock, random, audit, changes, roles, publicUrl, allowPrivateNetworks, signatureAlgorithms } = deps;
+
+  const notFound = () => new AppError('kernel.not_found', { detail: 'There is no service of this name.' });
+
+  const getService = async (tx: Reader, organization: string, name: string) => {
+    const service = await findService(tx, organization, name);
+    if (!service) throw notFound();
+    return service;
+  };
+
+  /** The locked service. Whoever controls it can act as its account, so the caller must have that account's rights. */
+  const getForChange = async (tx: Tx, { organization, name, granter }: ServiceChange) => {
+    const service = await findServiceForUpdate(tx, organization, name);
+    if (!service) throw notFound();
+    assertCovers(granter, await roles.resolve(tx, organization, service.roleIds));
+    return service;
+  };
+
+  const assertSettings = (settings: ServiceSettings, clientId: string) =>
+    assertServiceSettings(settings, {
+      publicUrl,
+      allowPrivateNetworks,
+      signatureAlgorithms: signatureAlgorithms(),
+      clientId,
+    });
+
+  const assertAudienceFree = async (tx: Tx, organization: string, audience: string, exceptId: string) => {
+    if (await isAudienceTaken(tx, organization, audience, exceptId)) throw audienceTaken();
+  };
+
+  const record = async (tx: Tx, action: string, service: Service, origin: Origin, details = {}) => {
+    await changes.touch(tx, 'services');
+    await audit.append(tx, {
+      action,
+      organization: service.organization,
+      origin,
+      target: { type: 'service', id: service.clientId },
+      details,
+    });
+  };
+
+  const accountRoleIds = async (tx: Tx, change: ServiceChange, names: readonly string[]) =>
+    (await roles.grantable(tx, { organization: change.organization, names, granter: change.granter })).map(
+      (role) => role.id,
+    );
+
+  /** Makes the missing roles of a service and removes those no longer named, unless somebody holds them. */
+  const setRoles = async (tx: Tx, change: ServiceChange, names: readonly string[]) => {
+    const { organization, name: service, granter, origin } = change;
+    const wanted = new Set(names);
+    const present = await listRolesOfServices(tx, organization, [service]);
+    const superfluous = present.filter((role) => !wanted.has(role.name.slice(service.length + 1)));
+    if (superfluous.length > 0) {
+      assertCovers(granter, combineRoles(superfluous));
+      await assertNotHeld(tx, superfluous);
+      for (const role of superfluous) await deleteRole(tx, role.id);
+      await changes.touch(tx, 'roles');
+    }
+    for (const name of wanted) {
+      await insertRole(tx, {
+        id: random.id('rol'),
+        organization,
+        service,
+        name,
+        permissions: [],
+        builtIn: false,
+        createdAt: clock.now(),
+        createdBy: origin.actor.id,
+      });
+    }
+  };
+
+  const assertNotHeld = async (tx: Tx, held: readonly { id: string; name: string }[], exceptServiceId = '') => {
+    const ids = held.map((role) => role.id);
+    const holders = await countRoleHolders(tx, ids, exceptServiceId);
+    if (holders > 0) {
+      throw new AppError('identity.role_in_use', {
+        detail: `${holders} account(s) hold one of ${held.map((role) => role.name).join(', ')}. Take it from them first.`,
+      });
+    }
+  };
+
+  const living = async (tx: Reader, serviceId: string): Promise<ServiceSecret[]> => {
+    const all = (await listSecrets(tx, [serviceId])).get(serviceId) ?? [];
+    return all.filter((secret) => secret.expiresAt === undefined || secret.expiresAt > clock.now());
+  };
+
+  const putSecret = async (tx: Tx, service: Service, origin: Origin, given?: string, expiresAt?: Date) => {
+    if (given !== undefined) assertClientSecret(given);
+    if (expiresAt !== undefined && expiresAt <= clock.now()) {
+      throw invalidField('expires_at', 'is not in the future', 'leave it out for a secret without an end');
+    }
+    const clientSecret = given ?? Buffer.from(random.bytes(32)).toString('base64url');
+    const all = (await listSecrets(tx, [service.id])).get(service.id) ?? [];
+    for (const old of all.filter((secret) => secret.expiresAt !== undefined && secret.expiresAt <= clock.now())) {
+      await deleteSecretRow(tx, service.id, old.id);
+    }
+    if ((await living(tx, service.id)).length >= maxSecrets) {
+      throw new AppError('identity.too_many_secrets', { detail: 'Delete one of the two before you add another.' });
+    }
+    const secret: ServiceSecret = {
+      id: random.id('sec'),
+      hash: hashOf(clientSecret),
+      createdAt: clock.now(),
+      createdBy: origin.actor.id,
+      expiresAt,
+    };
+    await insertSecret(tx, service.id, secret);
+    return { id: secret.id, clientSecret, createdAt: secret.createdAt };
+  };
+
+  const setStatus = async (tx: Tx, change: ServiceChange, status: Service['status'], action: string) => {
+    const service = await getForChange(tx, change);
+    if (service.status === status) return service;
+    const changed = await updateServiceStatus(tx, service.id, status);
+    await record(tx, action, changed, change.origin);
+    return changed;
+  };
+
+  return {
+    findService,
+    getService,
+    findServiceByClientId: findActiveService,
+    findServicesByAudience: async (tx, organization, audiences) =>
+      audiences.length === 0 ? [] : listServicesByAudience(tx, organization, audiences),
+    listServices,
+    listSecrets,
+    async createService(tx, input) {
+      const { organization, name, origin } = input;
+      const clientId = `${organization}.${name}`;
+      const settings: ServiceSettings = {
+        ...defaults(clientId, signatureAlgorithms()),
+        ...withoutUndefined(input.settings),
+      };
+      assertSettings(settings, clientId);
+      if (input.clientSecret !== undefined && settings.authentication !== 'client_secret') {
+        throw invalidField(
+          'client_secret',
+          'is given although the service does not authenticate with one',
+          'leave it out',
+        );
+      }
+      const createdAt = clock.now();
+      if (!(await takeServiceSubject(tx, clientId, createdAt))) {
+        throw new AppError('identity.service_exists', {
+          detail: `A user has the uid ${clientId}. Choose another name.`,
+        });
+      }
+      await assertAudienceFree(tx, organization, settings.audience, '');
+      const roleIds = await accountRoleIds(tx, input, input.accountRoles ?? []);
+      const service = await audienceGuard(() =>
+        insertService(tx, {
+          ...settings,
+          id: random.id('svc'),
+          organization,
+          name,
+          clientId,
+          roleIds,
+          createdAt,
+          createdBy: origin.actor.id,
+        }),
+      );
+      if (!service) {
+        throw new AppError('identity.service_exists', {
+          detail: `Choose another name than ${name}, or change that service.`,
+        });
+      }
+      await setRoles(tx, input, input.roles ?? []);
+      const secret =
+        service.authentication === 'client_secret'
+          ? await putSecret(tx, service, origin, input.clientSecret)
+          : undefined;
+      await record(tx, 'service.created', service, origin, {
+        name,
+        audience: service.audience,
+        authentication: service.authentication,
+        grants: [...service.grants],
+        account_roles: [...(input.accountRoles ?? [])],
+      });
+      return secret === undefined ? { service } : { service, clientSecret: secret.clientSecret };
+    },
+    async updateService(tx, change) {
+      const before = await getForChange(tx, change);
+      const settings: ServiceSettings = { ...before, ...change.settings };
+      assertSettings(settings, before.clientId);
+      await assertAudienceFree(tx, before.organization, settings.audience, before.id);
+      const roleIds =
+        change.accountRoles === undefined ? before.roleIds : await accountRoleIds(tx, change, change.accountRoles);
+      if (change.roles !== undefined) await setRoles(tx, change, change.roles);
+      const after = await audienceGuard(() => updateService(tx, before.id, { ...settings, roleIds }));
+      await record(tx, 'service.updated', after, change.origin, {
+        changed: [
+          ...Object.keys(change.settings),
+          ...(change.roles === undefined ? [] : ['roles']),
+          ...(change.accountRoles === undefined ? [] : ['accountRoles']),
+        ],
+      });
+      return after;
+    },
+    async addSecret(tx, change) {
+      const service = await getForChange(tx, change);
+      if (service.authentication !== 'client_secret') {
+        throw new AppError('kernel.conflict', {
+          detail: `The service authenticates by ${service.authentication}. Change that first.`,
+        });
+      }
+      const secret = await putSecret(tx, service, change.origin, change.secret, change.expiresAt);
+      await record(tx, 'service.secret_added', service, change.origin, { secret_id: secret.id });
+      return secret;
+    },
+    async deleteSecret(tx, change) {
+      const service = await getForChange(tx, change);
+      if (!(await deleteSecretRow(tx, service.id, change.secretId))) {
+        throw new AppError('kernel.not_found', { detail: 'The service has no secret with this id.' });
+      }
+      await record(tx, 'service.secret_deleted', service, change.origin, { secret_id: change.secretId });
+    },
+    async verifyServiceSecret(tx, service, secret) {
+      const given = hashOf(secret);
+      let right = false;
+      for (const { hash } of await living(tx, service.id)) {
+        if (hash.length === given.length && timingSafeEqual(hash, given)) right = true;
+      }
+      return right;
+    },
+    suspendService: (tx, change) => setStatus(tx, change, 'suspended', 'service.suspended'),
+    restoreService: (tx, change) => setStatus(tx, change, 'active', 'service.restored'),
+    async deleteService(tx, change) {
+      const service = await getForChange(tx, change);
+      const own = await listRolesOfServices(tx, service.organization, [service.name]);
+      assertCovers(change.granter, combineRoles(own));
+      if (own.length > 0) {
+        await assertNotHeld(tx, own, service.id);
+        for (const role of own) await deleteRole(tx, role.id);
+        await changes.touch(tx, 'roles');
+      }
+      await deleteServiceRow(tx, service.id);
+      await record(tx, 'service.deleted', service, change.origin, { name: service.name });
+    },
+  };
+}
+
+function defaults(clientId: string, algorithms: readonly string[]): ServiceSettings {
+  return {
+    audience: clientId,
+    authentication: 'client_secret',
+    popUrl: undefined,
+    jwks: undefined,
+    grants: [],
+    redirectUris: [],
+    postLogoutRedirectUris: [],
+    firstParty: false,
+    idTokenAlgorithm: algorithms.includes('ES256') ? 'ES256' : (algorithms[0] ?? 'ES256'),
+  };
+}
+
+function withoutUndefined(settings: Partial<ServiceSettings>): Partial<ServiceSettings> {
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
+}
+
+function audienceTaken(): AppError {
+  return new AppError('identity.audience_taken', { detail: 'Another service of the organization has this audience.' });
+}
+
+/** Two that claim one audience at the same time meet at the unique key. */
+async function audienceGuard<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (isUniqueViolation(error, 'services_organization_audience_key')) throw audienceTaken();
+    throw error;
+  }
+}
+
+function hashOf(secret: string): Buffer {
+  return createHash('sha256').update(secret).digest();
+}
