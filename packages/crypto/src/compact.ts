@@ -6,6 +6,10 @@ import { type JsonObject, parseJsonObjectStrict } from './json.ts';
 /** The protected header of a token: the members every door checks, and the rest as they came. */
 export interface TokenHeader extends JsonObject {
   readonly alg: string;
+  readonly enc?: string;
+  readonly kid?: string;
+  readonly typ?: string;
+  readonly cty?: string;
 }
 
 /** What a caller expects of the header. */

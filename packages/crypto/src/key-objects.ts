@@ -1,5 +1,15 @@
 /** From JWK to the objects that the JWS and JWE doors take. Import once, keep, use often. */
-import { createPrivateKey, createPublicKey, createSecretKey, type JsonWebKey, type KeyObject } from 'node:crypto';
+import {
+  createPrivateKey,
+  createPublicKey,
+  createSecretKey,
+  diffieHellman,
+  generateKeyPairSync,
+  type JsonWebKey,
+  type KeyObject,
+  sign,
+  verify,
+} from 'node:crypto';
 import { tryDecodeBase64Url } from './base64url.ts';
 import { CryptoError } from './errors.ts';
 import { type JudgedKey, judgedKeyOf, judgePublicJwk } from './judge-jwk.ts';
@@ -41,7 +51,7 @@ export function importVerificationKey(jwk: PublicJwk, alg?: string): Verificatio
 /** Imports a private JWK for decryption after judging its public half. */
 export function importDecryptionKey(jwk: PrivateJwk, alg?: string): DecryptionKey {
   const judged = judgedFor(publicHalf(jwk), 'enc', alg);
-  return { kid: judged.kid, alg: alg ?? judged.jwk.alg, keyObject: privateKeyObject(jwk) };
+  return { kid: judged.kid, alg: alg ?? judged.jwk.alg, keyObject: privateKeyObject(jwk, judged) };
 }
 
 /** Imports a private JWK for signing after judging its public half. `alg` and `kid` must be known. */
@@ -50,7 +60,7 @@ export function importSigningKey(jwk: PrivateJwk, alg: string | undefined = jwk.
   if (alg === undefined || judged.kid === undefined) {
     throw new CryptoError('crypto.invalid_key', { field: 'alg', message: 'A signing key has alg and kid.' });
   }
-  return { kid: judged.kid, alg, keyObject: privateKeyObject(jwk) };
+  return { kid: judged.kid, alg, keyObject: privateKeyObject(jwk, judged) };
 }
 
 /**
@@ -91,8 +101,25 @@ function publicHalf(jwk: PrivateJwk): PublicJwk {
   return rest;
 }
 
-function privateKeyObject(jwk: PrivateJwk): KeyObject {
-  return importing(() => createPrivateKey({ key: jwk as unknown as JsonWebKey, format: 'jwk' }));
+/** Neither Node nor OpenSSL checks that the private members belong to the public ones: we do, once. */
+function privateKeyObject(jwk: PrivateJwk, judged: JudgedKey): KeyObject {
+  return importing(() => {
+    const privateKey = createPrivateKey({ key: jwk as unknown as JsonWebKey, format: 'jwk' });
+    if (!isPair(privateKey, publicKeyObjectOf(judged))) throw new Error('not a pair');
+    return privateKey;
+  });
+}
+
+const probe = new TextEncoder().encode('gatehouse key pair check');
+
+function isPair(privateKey: KeyObject, publicKey: KeyObject): boolean {
+  if (privateKey.asymmetricKeyType === 'x25519') {
+    const other = generateKeyPairSync('x25519');
+    const ours = diffieHellman({ privateKey, publicKey: other.publicKey });
+    return ours.equals(diffieHellman({ privateKey: other.privateKey, publicKey }));
+  }
+  const hash = privateKey.asymmetricKeyType === 'ed25519' ? null : 'sha256';
+  return verify(hash, probe, publicKey, sign(hash, probe, privateKey));
 }
 
 /** OpenSSL's message may quote the key: it is not passed on. */
