@@ -19,6 +19,7 @@ import {
   serveOpenApi,
 } from './kernel/index.ts';
 import { createAudit } from './modules/audit/index.ts';
+import { createIdentity } from './modules/identity/index.ts';
 import { createKeys, type Keys, openRootKeys } from './modules/keys/index.ts';
 
 /** The release this is. */
@@ -80,7 +81,12 @@ async function wire(
   const { modules, lifecycle } = await createModules({ settings, clock, random, log, db, changes, jobs, metrics });
   let stopping = false;
   const checks = [() => (stopping ? 'This node is stopping.' : undefined), modules.keys.readiness];
-  const routes = [healthRoutes({ db, clock, metrics, version, checks }), modules.audit.routes, modules.keys.routes];
+  const routes = [
+    healthRoutes({ db, clock, metrics, version, checks }),
+    modules.audit.routes,
+    modules.keys.routes,
+    modules.identity.routes,
+  ];
   for (const route of routes) {
     await app.register(async (child) => route(child as unknown as App));
   }
@@ -130,5 +136,6 @@ async function createModules(deps: ModuleDeps) {
     auditKeys: async () => ({ keys: keys.auditKeys().map((key) => ({ ...key })) }),
   });
   const keys: Keys = createKeys({ ...deps, audit, rootKeys });
-  return { modules: { audit, keys }, lifecycle: [keys, audit] };
+  const identity = createIdentity({ ...deps, audit, keys });
+  return { modules: { audit, keys, identity }, lifecycle: [keys, audit, identity] };
 }

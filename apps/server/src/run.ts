@@ -74,8 +74,9 @@ async function serve(settings: Settings, store: Store, log: Logger): Promise<voi
   await gatehouse.start();
   await gatehouse.app.listen({ host: settings.host, port: settings.port });
   log.info({ url: settings.publicUrl, host: settings.host, port: settings.port, pid: process.pid }, 'ready');
-  if (!cluster.isWorker) {
-    process.stdout.write(readyText(settings, undefined));
+  // Of several workers the first speaks for all.
+  if (!cluster.isWorker || cluster.worker?.id === 1) {
+    process.stdout.write(readyText(settings, gatehouse.modules.identity.setupUrl()));
   }
 }
 
