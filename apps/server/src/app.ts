@@ -17,10 +17,12 @@ import {
   type Metrics,
   type Random,
   serveOpenApi,
+  setAuthenticator,
 } from './kernel/index.ts';
 import { createAudit } from './modules/audit/index.ts';
-import { createIdentity } from './modules/identity/index.ts';
+import { createIdentity, type Identity } from './modules/identity/index.ts';
 import { createKeys, type Keys, openRootKeys } from './modules/keys/index.ts';
+import { createSecrets, type Secrets } from './modules/secrets/index.ts';
 
 /** The release this is. */
 export const version: string = (createRequire(import.meta.url)('../package.json') as { version: string }).version;
@@ -79,6 +81,7 @@ async function wire(
   await installOpenApi(app, { version, publicUrl: settings.publicUrl });
 
   const { modules, lifecycle } = await createModules({ settings, clock, random, log, db, changes, jobs, metrics });
+  setAuthenticator(app, modules.identity.authenticate);
   let stopping = false;
   const checks = [() => (stopping ? 'This node is stopping.' : undefined), modules.keys.readiness];
   const routes = [
@@ -86,6 +89,7 @@ async function wire(
     modules.audit.routes,
     modules.keys.routes,
     modules.identity.routes,
+    modules.secrets.routes,
   ];
   for (const route of routes) {
     await app.register(async (child) => route(child as unknown as App));
@@ -136,6 +140,20 @@ async function createModules(deps: ModuleDeps) {
     auditKeys: async () => ({ keys: keys.auditKeys().map((key) => ({ ...key })) }),
   });
   const keys: Keys = createKeys({ ...deps, audit, rootKeys });
-  const identity = createIdentity({ ...deps, audit, keys });
-  return { modules: { audit, keys, identity }, lifecycle: [keys, audit, identity] };
+  const identity: Identity = createIdentity({
+    ...deps,
+    audit,
+    keys,
+    remoteKeys: { get: (address, use, options) => secrets.remoteKeys.get(address, use, options) },
+    exchangeToken: (input) => secrets.exchangeToken(input),
+  });
+  const secrets: Secrets = createSecrets({
+    ...deps,
+    audit,
+    keys,
+    verifyOwn: identity.verifyAccessToken,
+    findRecipients: (organization, audiences) =>
+      deps.db.read((tx) => identity.services.findServicesByAudience(tx, organization, audiences)),
+  });
+  return { modules: { audit, keys, identity, secrets }, lifecycle: [keys, audit, identity] };
 }

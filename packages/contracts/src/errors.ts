@@ -43,6 +43,8 @@ export const errorTable = {
   'identity.audience_taken': { status: 409, title: 'The audience belongs to another service' },
   'identity.too_many_secrets': { status: 409, title: 'The service has two secrets already' },
   'identity.setup_closed': { status: 410, title: 'The first operator exists already' },
+  // identity: sessions and tokens
+  'identity.refresh_refused': { status: 401, title: 'The refresh token is not accepted' },
   // keys
   'keys.cannot_decrypt': { status: 400, title: 'The sealed message cannot be opened' },
   'keys.not_ready': { status: 409, title: 'The next key has not been published long enough' },

@@ -18,6 +18,10 @@ import type { Audit } from '../audit/index.ts';
 import type { Keys } from '../keys/index.ts';
 import { createBootstrap } from './bootstrap/bootstrap.ts';
 import { setupRoutes } from './bootstrap/setup-routes.ts';
+import type { RemoteKeys } from './oauth/client-authentication/client-keys.ts';
+import { createClientCache } from './oauth/clients/client-cache.ts';
+import type { ExchangeToken } from './oauth/grants/token-exchange.ts';
+import { createOauth } from './oauth/oauth.ts';
 import { organizationRoutes } from './organizations/organization-routes.ts';
 import { createOrganizations } from './organizations/organization-service.ts';
 import { assetRoutes } from './pages/asset-routes.ts';
@@ -29,6 +33,13 @@ import { createRoles } from './roles/role-service.ts';
 import { serviceRoutes } from './services/service-routes.ts';
 import { createServices } from './services/service-service.ts';
 import { createSessionEnding } from './sessions/session-ending.ts';
+import { sessionRoutes } from './sessions/session-routes.ts';
+import { createSessionService } from './sessions/session-service.ts';
+import { createAuthenticator } from './tokens/authenticator.ts';
+import { createPurge } from './tokens/purge.ts';
+import { createRefreshService } from './tokens/refresh-service.ts';
+import { loadSharedSecrets, type SharedSecrets } from './tokens/shared-secrets.ts';
+import { createTokenMachinery } from './tokens/tokens.ts';
 import { meRoutes } from './users/me-routes.ts';
 import { userRoutes } from './users/user-routes.ts';
 import { createUsers } from './users/user-service.ts';
@@ -49,6 +60,10 @@ export interface IdentityDeps {
   readonly jobs: Pick<Jobs, 'cron'>;
   readonly audit: Pick<Audit, 'append'>;
   readonly keys: Keys;
+  /** Keys that services publish, by the guarded client for outgoing requests. */
+  readonly remoteKeys: RemoteKeys;
+  /** Token exchange at `/oauth/token`: the secrets module's. */
+  readonly exchangeToken?: ExchangeToken | undefined;
 }
 
 /** The module's front door. */
@@ -78,6 +93,29 @@ export function createIdentity(deps: IdentityDeps) {
   const reauthenticationThrottle = createThrottle({ db, clock, purpose: 're-authentication' });
   const credentials = createCredentials({ ...deps, passwords, roles, signInThrottle, reauthenticationThrottle });
   const bootstrap = createBootstrap({ ...deps, users, passwords });
+
+  const issuer = settings.publicUrl;
+  let secrets: SharedSecrets | undefined;
+  const machinery = createTokenMachinery({ ...deps, issuer, roles });
+  const refresh = createRefreshService({ ...deps, ending: sessionEnding });
+  const oauth = createOauth({
+    ...deps,
+    issuer,
+    roles,
+    credentials,
+    clients: createClientCache(deps),
+    ending: sessionEnding,
+    machinery,
+    refresh,
+    secrets: () => {
+      if (!secrets) throw new Error('identity: used before it was started');
+      return secrets;
+    },
+    exchangeToken: deps.exchangeToken,
+  });
+  const sessions = createSessionService({ ...deps, issuer, roles, credentials, tokens: machinery.tokens, refresh });
+  const authenticate = createAuthenticator({ issuer, db, judge: machinery.judge, proofs: oauth.proofs });
+  jobs.cron('identity-purge', '*/10 * * * *', createPurge(deps));
   jobs.cron('identity-sweep-throttles', '17 * * * *', () => signInThrottle.sweep());
 
   return {
@@ -87,9 +125,15 @@ export function createIdentity(deps: IdentityDeps) {
     roles,
     services,
     verifyCredentials: (offered: OfferedCredentials) => credentials.verifyCredentials(offered),
+    /** Finds the caller of a request: for `setAuthenticator`. */
+    authenticate,
+    /** The claims of one of our own access tokens that is good at this moment; undefined for anything else. */
+    verifyAccessToken: async (token: string) => (await machinery.judge.judge(token))?.claims,
+    /** Makes access tokens with the claims all ours have. */
+    tokens: machinery.tokens,
     /** The one-time set-up link, to be printed beside the ready line; undefined when there is an operator. */
     setupUrl: () => bootstrap.setupUrl(),
-    routes(app: App): void {
+    async routes(app: App): Promise<void> {
       assetRoutes(app);
       setupRoutes({ bootstrap })(app);
       organizationRoutes({ db, organizations })(app);
@@ -97,12 +141,17 @@ export function createIdentity(deps: IdentityDeps) {
       meRoutes({ db, users, passwords, credentials })(app);
       roleRoutes({ db, roles })(app);
       serviceRoutes({ db, services, roles })(app);
+      sessionRoutes({ db, clock, sessions, ending: sessionEnding })(app);
+      await oauth.routes(app);
     },
     async start(): Promise<void> {
       roles.start();
+      secrets = await loadSharedSecrets(deps);
+      await oauth.start();
       await bootstrap.start();
     },
     async stop(): Promise<void> {
+      await oauth.stop();
       roles.stop();
     },
   };

@@ -59,6 +59,8 @@ export function createSecrets(deps: SecretsDeps) {
   return {
     issuers,
     userSecrets,
+    /** Keys published at addresses, fetched with the guarded client. */
+    remoteKeys,
     exchangeToken: createTokenExchange(shared),
     routes(app: App): void {
       issuerRoutes({ db, issuers })(app);

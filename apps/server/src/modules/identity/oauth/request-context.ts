@@ -1,10 +1,9 @@
-import type { IncomingMessage } from 'node:http';
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Origin } from '../../../kernel/index.ts';
-import Provider from 'oidc-provider';
 
 /**
- * What our front knows about a request and oidc-provider's callbacks need again. oidc-provider keeps its context in
- * an AsyncLocalStorage (`Provider.ctx`); ours hangs on the same request object.
+ * What our front knows about a request that oidc-provider works on, and its callbacks (storage, claims, client
+ * authentication) need again: they are called with ids only.
  */
 export interface RequestContext {
   readonly origin: Origin;
@@ -12,20 +11,19 @@ export interface RequestContext {
   readonly ticket?: { readonly clientId: string; readonly value: string };
 }
 
-const contexts = new WeakMap<IncomingMessage, RequestContext>();
+const contexts = new AsyncLocalStorage<RequestContext>();
 
-/** Remembers the context of a request that is handed to oidc-provider. */
-export function setRequestContext(request: IncomingMessage, context: RequestContext): void {
-  contexts.set(request, context);
+/** Runs `work`, and everything that follows from it, in this context. */
+export function runWithContext<T>(context: RequestContext, work: () => T): T {
+  return contexts.run(context, work);
 }
 
-/** The context of the request oidc-provider works on now; undefined outside of a request. */
+/** The context of the request under way; undefined outside of one. */
 export function currentRequestContext(): RequestContext | undefined {
-  const request = Provider.ctx?.req;
-  return request && contexts.get(request);
+  return contexts.getStore();
 }
 
-/** Who the request comes from, for the audit. */
+/** Who the request under way comes from, for the audit. */
 export function currentOrigin(): Origin {
-  return currentRequestContext()?.origin ?? { actor: { type: 'system', id: 'oauth' } };
+  return contexts.getStore()?.origin ?? { actor: { type: 'system', id: 'oauth' } };
 }

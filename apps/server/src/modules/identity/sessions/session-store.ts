@@ -18,6 +18,7 @@ export interface SessionRow {
   absolute_expires_at: Date;
   revoked_at: Date | null;
   revoked_reason: string | null;
+  grant_hash: Buffer | null;
 }
 
 /** A session to be inserted. */
@@ -39,7 +40,7 @@ export interface NewSession {
 }
 
 const columns = `id, kind, user_id, organization, client_id, scope, audience, address, user_agent, authenticated_at,
-  created_at, last_used_at, expires_at, absolute_expires_at, revoked_at, revoked_reason`;
+  created_at, last_used_at, expires_at, absolute_expires_at, revoked_at, revoked_reason, grant_hash`;
 
 const insertStatement = {
   name: 'identity_insert_session',
@@ -64,6 +65,15 @@ export async function insertSession(tx: Tx, session: NewSession): Promise<void> 
     session.expiresAt,
     session.absoluteExpiresAt,
   ]);
+}
+
+const lockUserStatement = {
+  name: 'identity_lock_active_user',
+  text: `select uid from identity.users where uid = $1 and status = 'active' for share`,
+};
+/** True when the user is active and stays so until the transaction ends: no session begins beside a suspension. */
+export async function lockActiveUser(tx: Tx, uid: string): Promise<boolean> {
+  return (await named(tx, lockUserStatement, [uid])).length === 1;
 }
 
 const findStatement = { name: 'identity_find_session', text: `select ${columns} from identity.sessions where id = $1` };
@@ -95,12 +105,7 @@ const revokeStatement = {
     where id = $1 and revoked_at is null returning ${columns}`,
 };
 /** Ends a session; undefined when it had ended before. */
-export async function revokeSessionRow(
-  tx: Tx,
-  id: string,
-  now: Date,
-  reason: string,
-): Promise<SessionRow | undefined> {
+export async function revokeSessionRow(tx: Tx, id: string, now: Date, reason: string): Promise<SessionRow | undefined> {
   return (await named<SessionRow>(tx, revokeStatement, [id, now, reason]))[0];
 }
 

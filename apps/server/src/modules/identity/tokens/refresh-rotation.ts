@@ -1,9 +1,14 @@
 import { openBytes, sealBytes } from '@gatehouse/crypto';
 import { addSeconds, type Random, type Tx } from '../../../kernel/index.ts';
-import { revokeSessionRow, touchSession } from '../sessions/session-store.ts';
+import { touchSession } from '../sessions/session-store.ts';
 import { bearerHash, bearerKey } from './hashes.ts';
 import { refreshGraceSeconds, refreshIdleSeconds } from './limits.ts';
-import { getRefreshTokenForUpdate, insertRefreshToken, markRefreshTokenUsed, type RefreshRow } from './refresh-store.ts';
+import {
+  getRefreshTokenForUpdate,
+  insertRefreshToken,
+  markRefreshTokenUsed,
+  type RefreshRow,
+} from './refresh-store.ts';
 
 /**
  * Rotation of refresh tokens (RFC 9700 §4.14.2), the same for headless sessions and for every OAuth client.
@@ -15,7 +20,7 @@ export type Rotation =
   | { outcome: 'rotated'; successor: string; token: RefreshRow }
   /** A repeat within the grace window: the same successor. */
   | { outcome: 'repeated'; successor: string; token: RefreshRow }
-  /** A repeat after it: the token was copied, so the whole family has been revoked. */
+  /** A repeat after it: the token was copied, so the caller ends the whole family. */
   | { outcome: 'reused'; token: RefreshRow }
   | { outcome: 'refused'; reason: Refusal; token?: RefreshRow };
 
@@ -72,7 +77,6 @@ export async function rotateRefreshToken(
     if (now <= addSeconds(token.used_at, refreshGraceSeconds)) {
       return { outcome: 'repeated', successor: openSuccessor(value, token.successor, tokenHash), token };
     }
-    await revokeSessionRow(tx, token.session_id, now, 'refresh token used twice');
     return { outcome: 'reused', token };
   }
 

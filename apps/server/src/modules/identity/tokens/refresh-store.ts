@@ -18,8 +18,9 @@ export interface RefreshRow {
 }
 
 const selectText = `select t.token_hash, t.session_id, t.client_id, t.details, t.expires_at, t.used_at, t.successor,
-    s.user_id, s.revoked_at is not null as session_ended, s.expires_at as session_expires_at, s.absolute_expires_at
-  from identity.refresh_tokens t join identity.sessions s on s.id = t.session_id where t.token_hash = $1`;
+    s.user_id, s.revoked_at is not null or u.status <> 'active' as session_ended, s.expires_at as session_expires_at, s.absolute_expires_at
+  from identity.refresh_tokens t join identity.sessions s on s.id = t.session_id
+    join identity.users u on u.uid = s.user_id where t.token_hash = $1`;
 
 const findStatement = { name: 'identity_find_refresh_token', text: selectText };
 export async function findRefreshToken(tx: Reader, tokenHash: Buffer): Promise<RefreshRow | undefined> {
@@ -62,12 +63,7 @@ const useStatement = {
   name: 'identity_use_refresh_token',
   text: 'update identity.refresh_tokens set used_at = $2, successor = $3 where token_hash = $1',
 };
-export async function markRefreshTokenUsed(
-  tx: Tx,
-  tokenHash: Buffer,
-  now: Date,
-  successor: Uint8Array,
-): Promise<void> {
+export async function markRefreshTokenUsed(tx: Tx, tokenHash: Buffer, now: Date, successor: Uint8Array): Promise<void> {
   await named(tx, useStatement, [tokenHash, now, successor]);
 }
 

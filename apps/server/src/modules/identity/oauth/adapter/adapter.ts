@@ -1,5 +1,13 @@
-import { errors, type Adapter, type AdapterFactory, type AdapterPayload } from 'oidc-provider';
-import { addSeconds, type Clock, createSystemClock, type Db, epochSeconds, type Reader, type Tx } from '../../../../kernel/index.ts';
+import { type Adapter, type AdapterFactory, type AdapterPayload, errors } from 'oidc-provider';
+import {
+  addSeconds,
+  type Clock,
+  createSystemClock,
+  type Db,
+  epochSeconds,
+  type Reader,
+  type Tx,
+} from '../../../../kernel/index.ts';
 import type { ArtifactSeal } from './artifact-seal.ts';
 import {
   type ArtifactRow,
@@ -59,7 +67,7 @@ function artifactAdapter(model: string, { db, clock, seal, hooks }: Deps): Adapt
     return payload;
   };
   return {
-    async upsert(id, payload, expiresIn) {
+    async upsert(id, payload, expiresIn = 0) {
       const idHash = seal.idHash(model, id);
       const grantId = model === 'Grant' ? id : payload.grantId;
       const grantHash = grantId === undefined ? null : seal.grantHash(grantId);
@@ -91,7 +99,9 @@ function artifactAdapter(model: string, { db, clock, seal, hooks }: Deps): Adapt
         return false;
       });
       // oidc-provider reads, issues and only then consumes: losing must stop the request here, before anything is issued.
-      if (!won) throw new errors.InvalidGrant('already used');
+      if (won) return;
+      if (model === 'PushedAuthorizationRequest') throw new errors.InvalidRequestUri('request_uri was already used');
+      throw new errors.InvalidGrant('already used');
     },
     async destroy(id) {
       await db.transaction(async (tx) => {

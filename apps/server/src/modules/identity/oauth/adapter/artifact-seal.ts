@@ -11,21 +11,31 @@ import type { SharedSecrets } from '../../tokens/shared-secrets.ts';
  */
 export function createArtifactSeal(deps: { secrets: SharedSecrets; random: Random }) {
   const { secrets, random } = deps;
+  const seal = (idHash: Buffer, payload: object): Uint8Array => {
+    const text = Buffer.from(JSON.stringify(payload));
+    return sealBytes(secrets.artifactKey, text, idHash, (count) => random.bytes(count));
+  };
+  const open = (idHash: Buffer, sealed: Uint8Array): Record<string, unknown> => {
+    const bytes = openBytes(secrets.artifactKey, sealed, idHash);
+    return JSON.parse(Buffer.from(bytes).toString('utf8')) as Record<string, unknown>;
+  };
   return {
     idHash: (model: string, id: string) => bearerHash(`artifact:${model}`, id),
     grantHash: (grantId: string) => bearerHash('grant', grantId),
     uidHash: (uid: string) => bearerHash('session-uid', uid),
     /** User codes are short, so a plain hash could be turned back by trying: a keyed one cannot. */
-    userCodeHash: (userCode: string) => createHmac('sha256', secrets.formKey).update('user-code\0').update(userCode).digest(),
+    userCodeHash: (userCode: string) =>
+      createHmac('sha256', secrets.formKey).update('user-code\0').update(userCode).digest(),
+    /** What oidc-provider needs again at a refresh; bound to the session, because successors inherit it. */
+    sealDetails(sessionId: string, details: object): Uint8Array {
+      return seal(bearerHash('refresh-details', sessionId), details);
+    },
+    openDetails(sessionId: string, sealed: Uint8Array): Record<string, unknown> {
+      return open(bearerHash('refresh-details', sessionId), sealed);
+    },
     /** Seals `payload`, bound to the row it belongs to. */
-    seal(idHash: Buffer, payload: object): Uint8Array {
-      const text = Buffer.from(JSON.stringify(payload));
-      return sealBytes(secrets.artifactKey, text, idHash, (count) => random.bytes(count));
-    },
-    open(idHash: Buffer, sealed: Uint8Array): Record<string, unknown> {
-      const bytes = openBytes(secrets.artifactKey, sealed, idHash);
-      return JSON.parse(Buffer.from(bytes).toString("utf8")) as Record<string, unknown>;
-    },
+    seal,
+    open,
   };
 }
 

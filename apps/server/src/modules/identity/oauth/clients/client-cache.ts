@@ -1,0 +1,42 @@
+import type { Changes, Db } from '../../../../kernel/index.ts';
+import type { OAuthClient } from './client.ts';
+import { findClient } from './client-store.ts';
+
+const maxCached = 10_000;
+
+/**
+ * Clients as this node last read them. A change of a service, its secrets or its organization reaches every node within
+ * a second (topic `services`). Client ids that are not known are not remembered: they would fill the cache at will.
+ */
+export function createClientCache({ db, changes }: { db: Db; changes: Pick<Changes, 'watch'> }) {
+  const cache = new Map<string, OAuthClient>();
+  let generation = 0;
+  let unwatch: (() => void) | undefined;
+  return {
+    async find(clientId: string): Promise<OAuthClient | undefined> {
+      const known = cache.get(clientId);
+      if (known) return known;
+      if (clientId.length > 128) return undefined;
+      const before = generation;
+      const client = await db.read((tx) => findClient(tx, clientId));
+      // What was read before a change may be old: not kept.
+      if (client && before === generation) {
+        if (cache.size >= maxCached) cache.clear();
+        cache.set(clientId, client);
+      }
+      return client;
+    },
+    start(): void {
+      unwatch ??= changes.watch('services', () => {
+        generation += 1;
+        cache.clear();
+      });
+    },
+    stop(): void {
+      unwatch?.();
+      unwatch = undefined;
+    },
+  };
+}
+
+export type ClientCache = ReturnType<typeof createClientCache>;

@@ -1,0 +1,208 @@
+import { isCryptoError, isJsonObject, parseJsonStrict } from '@gatehouse/crypto';
+import {
+  AppError,
+  addSeconds,
+  type Clock,
+  type Db,
+  invalidField,
+  type Origin,
+  type Random,
+} from '../../../kernel/index.ts';
+import type { Audit } from '../../audit/index.ts';
+import type { Keys } from '../../keys/index.ts';
+import { listAudiences } from '../oauth/clients/client-store.ts';
+import { issueEntry } from '../oauth/issue-recorder.ts';
+import { sessionScope } from '../oauth/scopes.ts';
+import type { Credentials } from '../passwords/credentials.ts';
+import type { Roles } from '../roles/role-service.ts';
+import type { AccessTokenClaims, AccessTokens } from '../tokens/access-token.ts';
+import { accessTokenSeconds, maxAudiences, sessionAbsoluteSeconds } from '../tokens/limits.ts';
+import { idleEnd, issueRefreshToken } from '../tokens/refresh-rotation.ts';
+import type { RefreshSession } from '../tokens/refresh-service.ts';
+import { findMember } from '../tokens/subject-store.ts';
+import { insertSession, lockActiveUser } from './session-store.ts';
+
+/** The client of headless sessions: Gatehouse itself. */
+export const headlessClientId = 'gatehouse';
+
+/** What a sign-in hands in: name and password, in the clear or sealed to a `/pop` key. */
+export interface SignIn {
+  readonly username?: string | undefined;
+  readonly password?: string | undefined;
+  /** A compact JWE whose plaintext is `{"username": …, "password": …}`. */
+  readonly credentials?: string | undefined;
+  readonly organization?: string | undefined;
+  readonly audience?: readonly string[] | undefined;
+}
+
+/** The answer, as a token endpoint gives it (RFC 6749 §5.1). */
+export interface SessionTokens {
+  readonly access_token: string;
+  readonly refresh_token: string;
+  readonly token_type: 'Bearer';
+  readonly expires_in: number;
+  readonly scope: string;
+}
+
+/** Creates the headless sessions: sign-in and refresh without a browser. */
+export function createSessionService(deps: {
+  issuer: string;
+  db: Db;
+  clock: Clock;
+  random: Random;
+  audit: Pick<Audit, 'append'>;
+  keys: Pick<Keys, 'decrypt'>;
+  roles: Pick<Roles, 'resolve'>;
+  credentials: Pick<Credentials, 'verifyCredentials'>;
+  tokens: AccessTokens;
+  refresh: RefreshSession;
+}) {
+  const { issuer, db, clock, random, audit, roles, tokens } = deps;
+
+  /** Name and password of either form; exactly one of the two is allowed. */
+  const read = async (input: SignIn): Promise<{ username: string; password: string }> => {
+    const { username, password, credentials } = input;
+    if (credentials === undefined) {
+      if (username === undefined)
+        throw invalidField('username', 'is missing', 'send username and password, or credentials');
+      if (password === undefined)
+        throw invalidField('password', 'is missing', 'send username and password, or credentials');
+      return { username, password };
+    }
+    if (username !== undefined || password !== undefined) {
+      throw invalidField('credentials', 'stands beside username or password', 'send one of the two forms');
+    }
+    const plaintext = await deps.keys.decrypt(credentials);
+    const parsed = parseSealed(plaintext);
+    if (!parsed) {
+      throw invalidField('credentials', 'does not hold {"username": "…", "password": "…"}', 'seal exactly this object');
+    }
+    return parsed;
+  };
+
+  /** The audiences of the session's tokens: our own API, and the services of the organization or those asked for. */
+  const audienceFor = async (organization: string, wanted: readonly string[] | undefined): Promise<string[]> => {
+    const known = await db.read((tx) => listAudiences(tx, organization, wanted ? 10_000 : maxAudiences));
+    if (!wanted) return [issuer, ...known];
+    const unknown = wanted.findIndex((one) => one !== issuer && !known.includes(one));
+    if (unknown >= 0) {
+      throw invalidField(`audience.${unknown}`, 'is no active service of the organization', 'see GET /v1/services');
+    }
+    return [...new Set([issuer, ...wanted])];
+  };
+
+  const answer = async (claims: AccessTokenClaims, refreshToken: string): Promise<SessionTokens> => ({
+    access_token: await tokens.sign(claims),
+    refresh_token: refreshToken,
+    token_type: 'Bearer',
+    expires_in: accessTokenSeconds,
+    scope: claims.scope,
+  });
+
+  return {
+    /** Signs in. A new session with each: its id is never one that was there before (N 7.1). */
+    async createSession(input: SignIn, origin: Origin): Promise<SessionTokens> {
+      const { username, password } = await read(input);
+      const verdict = await deps.credentials.verifyCredentials({
+        username,
+        password,
+        organization: input.organization,
+        origin,
+      });
+      if (!verdict.ok) throw verdict.error;
+      const { user, membership } = verdict;
+      const { organization } = membership;
+      const audience = await audienceFor(organization, input.audience);
+      const now = clock.now();
+      const sessionId = random.id('ses');
+      const claims = tokens.claimsOf({
+        subject: user.uid,
+        clientId: headlessClientId,
+        audience,
+        organization,
+        roles: verdict.roles.names,
+        scope: sessionScope,
+        sessionId,
+        authenticatedAt: now,
+      });
+      const signedIn: Origin = { ...origin, actor: { type: 'user', id: user.uid }, organization };
+      const absoluteExpiresAt = addSeconds(now, sessionAbsoluteSeconds);
+      const refreshToken = await db.transaction(async (tx) => {
+        if (!(await lockActiveUser(tx, user.uid))) throw new AppError('identity.invalid_credentials');
+        await insertSession(tx, {
+          id: sessionId,
+          kind: 'headless',
+          userId: user.uid,
+          organization,
+          clientId: headlessClientId,
+          grantHash: null,
+          scope: sessionScope.join(' '),
+          audience,
+          address: origin.address ?? null,
+          userAgent: origin.userAgent ?? null,
+          authenticatedAt: now,
+          now,
+          expiresAt: idleEnd(now, absoluteExpiresAt),
+          absoluteExpiresAt,
+        });
+        await audit.append(tx, {
+          action: 'session.created',
+          organization,
+          origin: signedIn,
+          target: { type: 'session', id: sessionId },
+          details: {
+            kind: 'headless',
+            user: user.uid,
+            client_id: headlessClientId,
+            sealed: input.credentials !== undefined,
+          },
+        });
+        await audit.append(tx, issueEntry({ claims, grant: 'session', origin: signedIn }));
+        return issueRefreshToken(tx, { sessionId, clientId: headlessClientId, random, now, absoluteExpiresAt });
+      });
+      return answer(claims, refreshToken);
+    },
+
+    /** Refreshes: the next refresh token, and an access token with the roles of now. One error for every refusal. */
+    async refreshSession(value: string, origin: Origin): Promise<SessionTokens> {
+      const tokenId = random.id('tok');
+      const result = await deps.refresh({ value, clientId: headlessClientId, tokenId, origin });
+      if ('refused' in result) throw refreshRefused();
+      const { session } = result;
+      const resolved = await db.read(async (tx) => {
+        const member = await findMember(tx, session.user_id, session.organization);
+        return member?.active && member.role_ids ? roles.resolve(tx, session.organization, member.role_ids) : undefined;
+      });
+      if (!resolved) throw refreshRefused();
+      const claims = tokens.claimsOf({
+        subject: session.user_id,
+        clientId: headlessClientId,
+        audience: session.audience,
+        organization: session.organization,
+        roles: resolved.names,
+        scope: session.scope.split(' '),
+        sessionId: session.id,
+        authenticatedAt: session.authenticated_at,
+      });
+      return answer({ ...claims, jti: tokenId }, result.refreshToken);
+    },
+  };
+}
+
+export type SessionService = ReturnType<typeof createSessionService>;
+
+function refreshRefused(): AppError {
+  return new AppError('identity.refresh_refused', { detail: 'Sign in again.' });
+}
+
+function parseSealed(plaintext: Uint8Array): { username: string; password: string } | undefined {
+  try {
+    const value = parseJsonStrict(plaintext, { maxBytes: 8192, maxDepth: 1 });
+    if (!isJsonObject(value) || Object.keys(value).length !== 2) return undefined;
+    const { username, password } = value;
+    return typeof username === 'string' && typeof password === 'string' ? { username, password } : undefined;
+  } catch (error) {
+    if (isCryptoError(error)) return undefined;
+    throw error;
+  }
+}
