@@ -20,6 +20,7 @@ import {
   setAuthenticator,
 } from './kernel/index.ts';
 import { createAudit } from './modules/audit/index.ts';
+import { createDeclaration } from './modules/declaration/index.ts';
 import { createIdentity, type Identity } from './modules/identity/index.ts';
 import { createKeys, type Keys, openRootKeys } from './modules/keys/index.ts';
 import { createSecrets, type Secrets } from './modules/secrets/index.ts';
@@ -90,6 +91,7 @@ async function wire(
     modules.keys.routes,
     modules.identity.routes,
     modules.secrets.routes,
+    modules.declaration.routes,
   ];
   for (const route of routes) {
     await app.register(async (child) => route(child as unknown as App));
@@ -155,5 +157,9 @@ async function createModules(deps: ModuleDeps) {
     findRecipients: (organization, audiences) =>
       deps.db.read((tx) => identity.services.findServicesByAudience(tx, organization, audiences)),
   });
-  return { modules: { audit, keys, identity, secrets }, lifecycle: [keys, audit, identity] };
+  const declaration = createDeclaration({ ...deps, audit, identity, secrets });
+  return {
+    modules: { audit, keys, identity, secrets, declaration },
+    lifecycle: [keys, audit, identity, declaration],
+  };
 }

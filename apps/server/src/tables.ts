@@ -47,6 +47,12 @@ export interface AuditUnsealed {
   position: ColumnType<string, string | number | bigint, string | number | bigint>;
 }
 
+export interface DeclarationApplied {
+  only_row: Generated<boolean>;
+  content_hash: string;
+  applied_at: Date;
+}
+
 export interface IdentityBootstrap {
   singleton: Generated<boolean>;
   completed_at: Date | null;
@@ -298,6 +304,7 @@ export interface Database {
   'audit.entries': AuditEntries;
   'audit.seals': AuditSeals;
   'audit.unsealed': AuditUnsealed;
+  'declaration.applied': DeclarationApplied;
   'identity.bootstrap': IdentityBootstrap;
   'identity.memberships': IdentityMemberships;
   'identity.oauth_artifacts': IdentityOauthArtifacts;

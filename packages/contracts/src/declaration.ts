@@ -34,6 +34,12 @@ const Jwks = Type.Object(
   { additionalProperties: false, description: 'a JSON Web Key Set with public keys only (RFC 7517)' },
 );
 
+const RoleName = Type.String({
+  pattern: '^[a-z0-9][a-z0-9_-]{0,62}(?::[a-z0-9][a-z0-9_-]{0,62})?$',
+  maxLength: 127,
+  description: 'the name of a role, or <service>:<role>',
+});
+
 const RedirectUris = Type.Array(Type.String({ minLength: 1, maxLength: 2048, description: 'an absolute URI' }), {
   maxItems: 20,
   uniqueItems: true,
@@ -51,6 +57,7 @@ const serviceFields = {
   first_party: Type.Optional(Type.Boolean({ description: 'its users are not asked for consent' })),
   id_token_signed_response_alg: Type.Optional(IssuerAlgorithm),
   roles: Type.Optional(Type.Array(Name, { maxItems: 100, uniqueItems: true })),
+  account_roles: Type.Optional(Type.Array(RoleName, { maxItems: 100, uniqueItems: true })),
 };
 const ClientSecret = Type.String({
   minLength: 32,
@@ -66,11 +73,6 @@ export const DeclaredRole = strictObject({
 /** {@link DeclaredRole} as a value. */
 export type DeclaredRole = Static<typeof DeclaredRole>;
 
-const RoleName = Type.String({
-  pattern: '^[a-z0-9][a-z0-9_-]{0,62}(?::[a-z0-9][a-z0-9_-]{0,62})?$',
-  maxLength: 127,
-  description: 'the name of a role, or <service>:<role>',
-});
 const userFields = {
   uid: Type.Optional(
     Type.String({

@@ -99,7 +99,7 @@ trusted_isuers: {}
 `),
     [
       'gatehouse.yaml:5: organizations.acme.services.records.pop_ur1 is not known; did you mean pop_url?',
-      'gatehouse.yaml:6: organizations.acme.services.records.colour is not known; known here: audience, pop_url, jwks, grants, redirect_uris, post_logout_redirect_uris, authentication, first_party, id_token_signed_response_alg, roles, client_secret_file',
+      'gatehouse.yaml:6: organizations.acme.services.records.colour is not known; known here: audience, pop_url, jwks, grants, redirect_uris, post_logout_redirect_uris, authentication, first_party, id_token_signed_response_alg, roles, account_roles, client_secret_file',
       'gatehouse.yaml:7: trusted_isuers is not known; did you mean trusted_issuers?',
     ],
   );

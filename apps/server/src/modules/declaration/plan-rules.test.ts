@@ -12,12 +12,13 @@ function organization(parts: Partial<CurrentOrganization> = {}): CurrentOrganiza
     ['admin', { permissions: [], builtIn: true }],
     ...(parts.roles ?? new Map<string, { permissions: string[]; builtIn: boolean }>()),
   ]);
-  return { services: new Map(), users: new Map(), others: [], ...parts, roles };
+  return { exists: true, services: new Map(), users: new Map(), others: [], ...parts, roles };
 }
 
 const user = (parts: Partial<CurrentUser> = {}): CurrentUser => ({
   uid: 'usr_1',
   username: 'alice',
+  organization: 'acme',
   status: 'active',
   member: true,
   roles: [],
@@ -208,9 +209,13 @@ test('a declared account that was suspended or archived stays so, and the plan s
 
 test('only with prune is anything deleted, only in named organizations, and never in gatehouse or of the built-in', () => {
   const short: Declaration = {
-    organizations: { acme: { services: { records: {} } }, gatehouse: {} },
+    organizations: {
+      acme: { services: { records: { roles: [] } }, roles: {}, users: {} },
+      gatehouse: { users: {} },
+    },
     trusted_issuers: {},
   };
+  const guest = user({ uid: 'usr_4', username: 'guest', organization: 'globex', roles: ['auditor'] });
   const current: CurrentState = {
     issuers: applied.issuers,
     organizations: new Map([
@@ -219,7 +224,7 @@ test('only with prune is anything deleted, only in named organizations, and neve
         organization({
           ...applied.organizations.get('acme'),
           users: new Map(),
-          others: [user(), user({ uid: 'usr_2', username: 'gone', status: 'archived' })],
+          others: [user(), user({ uid: 'usr_2', username: 'gone', status: 'archived' }), guest],
         }),
       ],
       ['gatehouse', organization({ others: [user({ uid: 'usr_3', username: 'root' })] })],
@@ -233,6 +238,7 @@ test('only with prune is anything deleted, only in named organizations, and neve
     planLines(short, current, true).filter((line) => line.startsWith('-')),
     [
       '- user alice status',
+      '- user guest roles',
       '- role records:reader',
       '- role support',
       '- service acme.web',

@@ -10,7 +10,7 @@ import type {
   DeclaredUser,
   JsonObject,
 } from '@gatehouse/contracts';
-import type { CurrentOrganization, CurrentState, CurrentUser } from './current-state.ts';
+import type { CurrentIssuer, CurrentOrganization, CurrentState, CurrentUser } from './current-state.ts';
 
 /** A step with what is needed to do it: the declared thing, and where it stands in the declaration. */
 export type PlannedStep = { readonly step: DeclarationStep; readonly path: readonly string[] } & (
@@ -18,7 +18,7 @@ export type PlannedStep = { readonly step: DeclarationStep; readonly path: reado
   | { readonly kind: 'service'; readonly service: string; readonly declared?: DeclaredService }
   | { readonly kind: 'role'; readonly declared?: DeclaredRole }
   | { readonly kind: 'user'; readonly user?: CurrentUser; readonly declared?: DeclaredUser }
-  | { readonly kind: 'trusted_issuer'; readonly declared?: DeclaredIssuer }
+  | { readonly kind: 'trusted_issuer'; readonly before?: CurrentIssuer; readonly declared?: DeclaredIssuer }
 );
 
 /** The steps in the order in which they can be done, and what the writer should know besides. */
@@ -41,20 +41,21 @@ export function planDeclaration(declaration: Declaration, current: CurrentState,
   for (const [name, declared] of Object.entries(declaration.trusted_issuers ?? {})) {
     const before = current.issuers.get(name);
     const path = ['trusted_issuers', name];
-    const changes = compare(declared, before as JsonObject | undefined);
-    steps.push({ kind: 'trusted_issuer', path, declared, step: stepOf('trusted_issuer', name, before, changes) });
+    const step = stepOf('trusted_issuer', name, before, compare(declared, before && { ...before }));
+    steps.push({ kind: 'trusted_issuer', path, declared, step, ...(before === undefined ? {} : { before }) });
   }
   for (const [name, declared] of Object.entries(declaration.organizations ?? {})) {
     const before = current.organizations.get(name);
     const path = ['organizations', name];
-    steps.push({ kind: 'organization', path, step: stepOf('organization', name, before, []) });
+    steps.push({ kind: 'organization', path, step: stepOf('organization', name, before?.exists || undefined, []) });
     steps.push(...planServices(name, declared, before, path), ...planRoles(name, declared, before, path));
     for (const step of planUsers(name, declared, before, path)) {
       steps.push(step);
       const user = step.kind === 'user' ? step.user : undefined;
       if (user && user.status !== 'active') warnings.push(statusWarning(name, user));
     }
-    if (options.prune && before && name !== neverPruned) deletions.push(...planDeletions(name, declared, before, path));
+    if (options.prune && before?.exists && name !== neverPruned)
+      deletions.push(...planDeletions(name, declared, before, path));
   }
   if (options.prune && declaration.trusted_issuers !== undefined) {
     for (const name of current.issuers.keys()) {
@@ -179,11 +180,11 @@ function planDeletions(
   before: CurrentOrganization,
   path: readonly string[],
 ): PlannedStep[] {
-  const unnamedUsers = declared.users === undefined ? [] : before.others.filter((user) => user.status !== 'archived');
-  const users = unnamedUsers.map((user): PlannedStep => {
-    const change = { field: 'status', from: user.status, to: 'archived' };
+  const users = (declared.users === undefined ? [] : before.others).flatMap((user): PlannedStep[] => {
+    const change = userDeletion(organization, user);
+    if (!change) return [];
     const step: DeclarationStep = { ...deletionOf('user', user.username, organization), changes: [change] };
-    return { kind: 'user', user, path: [...path, 'users', user.username], step };
+    return [{ kind: 'user', user, path: [...path, 'users', user.username], step }];
   });
   const unnamedServices =
     declared.services === undefined
@@ -199,6 +200,14 @@ function planDeletions(
     return { kind: 'service', service, path: [...path, 'services', service], step };
   });
   return [...users, ...roles, ...services];
+}
+
+/** An account of this organization is archived; one of another organization loses its roles here and is otherwise left alone. */
+function userDeletion(organization: string, user: CurrentUser): DeclarationChange | undefined {
+  if (user.organization === organization) {
+    return user.status === 'archived' ? undefined : { field: 'status', from: user.status, to: 'archived' };
+  }
+  return user.roles.length === 0 ? undefined : { field: 'roles', from: [...user.roles], to: [] };
 }
 
 /** A custom role is in the section `roles`, one of a service in the list of its service, or goes with the service. */

@@ -69,8 +69,8 @@ export interface Users {
   listMemberships(tx: Reader, uid: string): Promise<Membership[]>;
   /** The account as a member of the organization; 404 for one of another organization. */
   getMember(tx: Reader, organization: string, uid: string): Promise<{ user: User; membership: Membership }>;
-  /** Members of an organization by user name, a page. */
-  listUsers: typeof listUsers;
+  /** Every member of an organization, by user name. */
+  listMembers(tx: Reader, organization: string): Promise<(User & { role_ids: string[] })[]>;
   createUser(tx: Tx, input: NewUser): Promise<User>;
   renameUser(tx: Tx, change: UserChange & { username: string }): Promise<User>;
   setRoles(tx: Tx, change: UserChange & { roles: readonly string[] }): Promise<Membership>;
@@ -190,7 +190,18 @@ export function createUsers(deps: {
     findMembership,
     listMemberships,
     getMember,
-    listUsers,
+    async listMembers(tx, organization) {
+      const members: (User & { role_ids: string[] })[] = [];
+      const limit = 500;
+      for (let count = limit; count === limit; ) {
+        const last = members.at(-1);
+        const afterKey = last && usernameKey(last.username);
+        const page = await listUsers(tx, { organization, status: undefined, keyPrefix: '', afterKey, limit });
+        members.push(...page);
+        count = page.length;
+      }
+      return members;
+    },
     async createUser(tx, input) {
       const { organization, username, origin, granter } = input;
       assertUsername(username);
