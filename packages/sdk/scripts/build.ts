@@ -4,7 +4,7 @@
  * needs nothing of this repository. Fails if anything else than the declared dependencies is imported.
  */
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -28,6 +28,7 @@ execFileSync(
   [join(repository, 'node_modules/typescript/bin/tsc'), '-p', join(packageFolder, 'tsconfig.build.json')],
   { stdio: 'inherit' },
 );
+copyFileSync(join(repository, 'LICENSE'), join(dist, 'LICENSE'));
 
 for (const name of readdirSync(dist, { recursive: true, encoding: 'utf8' })) {
   if (!name.endsWith('.js') && !name.endsWith('.d.ts')) continue;
