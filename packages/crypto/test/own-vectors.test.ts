@@ -15,6 +15,7 @@ import {
 } from '../src/index.ts';
 import { generatedFiles } from './generate.ts';
 import { edited, plaintextOf, type SealingVector, sha256, type UserDataVector } from './own-vectors.ts';
+import { referenceUserData } from './reference.ts';
 import { readVectors } from './vector-cases.ts';
 
 const bytes = (text: string) => Buffer.from(text, 'base64url');
@@ -69,6 +70,20 @@ test('user data: the vectors open, and are written, as told', async () => {
         id,
       );
     }
+  }
+});
+
+test('user data: a writer who knows the secret cannot give a message two spellings or two keys', async () => {
+  const secret = Buffer.alloc(32, 7);
+  const salt = Buffer.alloc(32, 9);
+  const context = { user: 'alice', purpose: 'p' };
+  const contextJson = '{"format":"gatehouse/user-data/1","purpose":"p","user":"alice"}';
+  const full = new Uint8Array(65_536);
+  const sound = referenceUserData(secret, full, contextJson, salt);
+  assert.deepEqual(await decryptForUser(secret, sound, context), full);
+  for (const malformed of [{ commitment: Buffer.alloc(32) }, { emptyLastChunk: true }]) {
+    const message = referenceUserData(secret, full, contextJson, salt, malformed);
+    await assert.rejects(decryptForUser(secret, message, context), { code: 'crypto.cannot_decrypt' });
   }
 });
 

@@ -18,17 +18,26 @@ export function referenceSeal(
   return Buffer.concat([header, nonce, gcm(key, nonce, aad, plaintext)]);
 }
 
+/** What a writer who knows the secret might do against the format. */
+export interface Malformed {
+  /** Commits to another key; the chunks are sealed over that header. */
+  readonly commitment?: Uint8Array;
+  /** Ends in an empty chunk after full ones. */
+  readonly emptyLastChunk?: boolean;
+}
+
 /** Writes a user-data message as the comment of `user-data.ts` says. `contextJson` is canonical. */
 export function referenceUserData(
   secret: Uint8Array,
   plaintext: Uint8Array,
   contextJson: string,
   salt: Uint8Array,
+  malformed: Malformed = {},
 ): Uint8Array {
   const derived = Buffer.from(hkdfSync('sha256', secret, salt, Buffer.from(contextJson), 64));
-  const header = Buffer.concat([Buffer.from('GHU'), Buffer.of(1), salt, derived.subarray(32)]);
+  const header = Buffer.concat([Buffer.from('GHU'), Buffer.of(1), salt, malformed.commitment ?? derived.subarray(32)]);
   const aad = Buffer.concat([header, Buffer.from(contextJson)]);
-  const count = Math.max(1, Math.ceil(plaintext.length / 65_536));
+  const count = Math.max(1, Math.ceil(plaintext.length / 65_536)) + (malformed.emptyLastChunk === true ? 1 : 0);
   const chunks = Array.from({ length: count }, (_, i) => {
     const nonce = Buffer.alloc(12);
     nonce.writeUInt32BE(i, 7);
