@@ -192,6 +192,7 @@ function planDeletions(
       : [...before.services.keys()].filter((service) => !Object.hasOwn(declared.services ?? {}, service));
   const roles = [...before.roles]
     .filter(([name, role]) => !role.builtIn && isUnnamedRole(name, declared, unnamedServices))
+    .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name]): PlannedStep => {
       return { kind: 'role', path: [...path, 'roles', name], step: deletionOf('role', name, organization) };
     });
