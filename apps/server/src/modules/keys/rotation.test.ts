@@ -64,8 +64,9 @@ test('a due rotation happens once, however many nodes try, and every node follow
   const entries = await rotations(nodes[0].db);
   assert.equal(entries.length, 2);
   const entry = entries.find((one) => one.target_id === ring);
+  assert.ok(entry);
   assert.deepEqual(
-    (entry?.details as { jwks: { keys: { kid: string }[] } }).jwks.keys.map((key) => key.kid).sort(),
+    (entry.details as { jwks: { keys: { kid: string }[] } }).jwks.keys.map((key) => key.kid).sort(),
     rows.map((row) => row.kid).sort(),
   );
 });
@@ -100,12 +101,12 @@ test('three nodes told to rotate at once rotate once; the next time waits until 
 test('while keys rotate on three nodes, all sign and verify what the others signed', async () => {
   const fixture = await createKeysFixture();
   const nodes = [await fixture.node(), await fixture.node(), await fixture.node()] as const;
-  let done = false;
+  const stop = new AbortController();
   const used = new Set<string>();
   const signing = nodes.map(async (node, index) => {
     const other = nodes[(index + 1) % 3] ?? nodes[0];
     let count = 0;
-    while (!done) {
+    while (!stop.signal.aborted) {
       const token = await node.keys.sign({ keyring: ring, header: { typ: 'at+jwt' }, payload: { sub: 'user-1' } });
       used.add((await verifiedBy(other, token)) ?? '');
       count += 1;
@@ -118,7 +119,7 @@ test('while keys rotate on three nodes, all sign and verify what the others sign
     await node.keys.rotateKeyring({ ...manual, force: true });
     await settled([...nodes]);
   }
-  done = true;
+  stop.abort();
   const counts = await Promise.all(signing);
   assert.ok(counts.every((count) => count > 0));
   assert.ok(used.size >= 2);
@@ -135,7 +136,7 @@ test('a node killed in the middle of a rotation has changed nothing, and another
   victim.kill('SIGKILL');
   await once(victim, 'exit');
   assert.deepEqual(await keyRows(node.db), before);
-  await until(async () => (await node.keys.rotateKeyring({ ...manual, force: true })) === true);
+  await until(() => node.keys.rotateKeyring({ ...manual, force: true }));
   assert.equal((await keyRows(node.db)).length, 3);
   assert.equal((await rotations(node.db)).length, 1);
 });
