@@ -67,6 +67,14 @@ create table audit.unsealed (
 CREATE TRIGGER append_only BEFORE UPDATE OR TRUNCATE ON audit.unsealed FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
 CREATE TRIGGER sealed_first AFTER DELETE ON audit.unsealed REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_unsealed_exit();
 
+create table declaration.applied (
+  only_row boolean not null default true,
+  content_hash text not null,
+  applied_at timestamp with time zone not null,
+  constraint applied_pkey PRIMARY KEY (only_row),
+  constraint applied_only_row_check CHECK (only_row)
+);
+
 create table identity.bootstrap (
   singleton boolean not null default true,
   completed_at timestamp with time zone,
