@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { EmbeddedPostgresError } from './error.ts';
+import { EmbeddedPostgresError, systemErrorCode } from './error.ts';
 
 /**
  * The lock of a data directory: a `flock` on a file, held by this process and inherited by every process of its
@@ -48,18 +48,17 @@ export async function tryLock(path: string): Promise<DataDirLock | { takenBy: Lo
 export function isAlive(holder: LockHolder): boolean | undefined {
   const here = thisProcess();
   if (holder.host !== here.host || holder.pidNamespace !== here.pidNamespace) return undefined;
-  if (!processExists(holder.pid)) return false;
-  return holder.startedTicks === startedTicks(holder.pid);
+  return processExists(holder.pid) && holder.startedTicks === startedTicks(holder.pid);
 }
 
-/** Whether there is a process of that pid. */
+/** Whether a process of that pid runs. One that has ended and that its parent has not asked about yet does not. */
 export function processExists(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
   } catch (cause) {
-    return cause instanceof Error && 'code' in cause && cause.code === 'EPERM';
+    return systemErrorCode(cause) === 'EPERM';
   }
+  return statFields(pid)?.[0] !== 'Z';
 }
 
 /** Runs flock(1) on our open file: the lock belongs to the open file, so it stays when the program has ended. */
@@ -95,10 +94,14 @@ function thisProcess(): LockHolder {
 }
 
 function startedTicks(pid: number): string | undefined {
+  return statFields(pid)?.[19];
+}
+
+/** proc_pid_stat(5) from field 3, the state, on; the second one is the name in parentheses and may hold anything. */
+function statFields(pid: number): string[] | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // Field 22; the second one is the name in parentheses and may hold anything.
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   } catch {
     return undefined; // No /proc.
   }

@@ -52,6 +52,7 @@ function databaseOf(server: string, name: string): TestDatabase {
 
 let ownServer: Promise<string> | undefined;
 
+/** A promise of the caller's own each time: node:test finds the test that `after` belongs to by who made the last one. */
 function serverUrl(): Promise<string> {
   const given = process.env.GATEHOUSE_TEST_POSTGRES;
   if (given !== undefined && given !== '') return Promise.resolve(given);
@@ -60,7 +61,10 @@ function serverUrl(): Promise<string> {
     process.once('beforeExit', () => void server.stop());
     return server.connectionString;
   });
-  return ownServer;
+  const shared = ownServer;
+  return new Promise((resolve, reject) => {
+    shared.then(resolve, reject);
+  });
 }
 
 /** Test files run in several processes at once; the lock lets one of them make the template. */
