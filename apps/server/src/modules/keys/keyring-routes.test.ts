@@ -75,10 +75,6 @@ test('another organization sees no platform keyring; without the permission it i
   assert.equal((await tenant.inject({ method: 'GET', url: '/v1/keyrings/tokens-es256' })).statusCode, 404);
   const kid = keys.verificationKeys()[0]?.kid;
   for (const url of ['/v1/keyrings/tokens-es256/rotate', `/v1/keyrings/tokens-es256/keys/${kid}/compromise`]) {
-    assert.equal(
-      (await tenant.inject({ method: 'POST', url, payload: { force: true } })).statusCode,
-      url.endsWith('rotate') ? 404 : 400,
-    );
     assert.equal((await tenant.inject({ method: 'POST', url })).statusCode, 404);
   }
   const reader = await appOf('gatehouse', ['keys:read']);

@@ -3,6 +3,7 @@ import { createPublicKey } from 'node:crypto';
 import { test } from 'node:test';
 import { encryptCompactJwe, type PublicJwk } from '@gatehouse/crypto';
 import { calculateJwkThumbprint, createLocalJWKSet, exportJWK, type JWK, jwtVerify } from 'jose';
+import { sql } from 'kysely';
 import { isAppError } from '../../kernel/index.ts';
 import { defaultKeyrings } from './index.ts';
 import { createKeysApp, createKeysFixture, origin } from './keys-fixture.ts';
@@ -72,7 +73,9 @@ test('ETag and Cache-Control: 304 while unchanged, never past half of publishBef
   const changed = await get('/.well-known/jwks.json', { 'if-none-match': etag });
   assert.equal(changed.statusCode, 200);
   assert.notEqual(changed.headers['etag'], etag);
-  fixture.clock.advance(30 * 86_400 - 100);
+  fixture.clock.advance(25 * 86_400);
+  await keys.rotateDue(); // the key before has expired
+  fixture.clock.advance(5 * 86_400 - 100);
   assert.equal((await get('/pop')).headers['cache-control'], 'public, max-age=100');
   assert.equal((await get('/.well-known/jwks.json')).headers['cache-control'], 'public, max-age=300');
 });
@@ -98,8 +101,7 @@ test('PEM of one key; unknown kids and keys of other documents are 404', async (
 test('messages sealed to /pop open with the key in use and with the one before; every failure is one answer', async () => {
   const plaintext = new TextEncoder().encode('{"username":"alice"}');
   const encryption = () => keys.pop().body.keys.filter((key) => key.use === 'enc');
-  const seal = (jwk: PublicJwk) =>
-    encryptCompactJwe({ key: jwk, plaintext, alg: jwk.alg as 'RSA-OAEP-256' | 'ECDH-ES+A256KW' });
+  const seal = (jwk: PublicJwk) => encryptCompactJwe({ jwk, plaintext });
   const tokens = encryption().map(seal);
   assert.equal(tokens.length, 2);
   for (const token of tokens) assert.deepEqual(await keys.decrypt(token), plaintext);
@@ -140,20 +142,25 @@ test('messages sealed to /pop open with the key in use and with the one before; 
 });
 
 test('public keys are served and tokens signed and verified while the database is away', async () => {
-  const lonely = await fixture.node({ keyrings: defaultKeyrings, start: false });
-  await lonely.keys.rotateDue(); // nothing loaded yet: no keyring to look at
-  assert.equal(lonely.keys.readiness(), 'The keys are not loaded yet.');
-  await lonely.changes.start();
-  await lonely.keys.start();
-  assert.equal(lonely.keys.readiness(), undefined);
-  await lonely.keys.stop();
-  await lonely.changes.stop();
-  const own = await createKeysApp(lonely, fixture.log, { organization: 'gatehouse', permissions: [] });
-  await lonely.db.pool.end();
+  const lonely = await createKeysFixture();
+  const own = await lonely.node({ start: false });
+  assert.equal(own.keys.readiness(), 'The keys are not loaded yet.');
+  await own.changes.start();
+  await own.keys.start();
+  assert.equal(own.keys.readiness(), undefined);
+  const http = await createKeysApp(own, lonely.log, { organization: 'gatehouse', permissions: [] });
+  const name = new URL(lonely.connectionString).pathname.slice(1);
+  await node.db.read((tx) => sql`alter database ${sql.raw(name)} allow_connections false`.execute(tx));
+  await node.db.read((tx) =>
+    sql`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${name}`.execute(tx),
+  );
+  await assert.rejects(own.db.read((tx) => tx.selectFrom('keys.keys').selectAll().execute()));
+  await own.keys.rotateDue(); // fails, and says so in the log
   for (const url of ['/.well-known/jwks.json', '/pop']) {
-    assert.equal((await own.inject({ method: 'GET', url })).statusCode, 200);
+    assert.equal((await http.inject({ method: 'GET', url })).statusCode, 200);
   }
-  const token = await lonely.keys.sign({ keyring: 'tokens-es256', payload: { sub: 'user-1' } });
-  const jwks = createLocalJWKSet(lonely.keys.jwks().body as unknown as { keys: JWK[] });
-  await jwtVerify(token, jwks);
+  const token = await own.keys.sign({ keyring: 'tokens-es256', payload: { sub: 'user-1' } });
+  await jwtVerify(token, createLocalJWKSet(own.keys.jwks().body as unknown as { keys: JWK[] }));
+  await own.keys.stop();
+  await own.changes.stop();
 });
