@@ -107,6 +107,7 @@ create table identity.oauth_artifacts (
   client_id text,
   expires_at timestamp with time zone not null,
   consumed_at timestamp with time zone,
+  completed_at timestamp with time zone,
   constraint oauth_artifacts_pkey PRIMARY KEY (id_hash),
   constraint oauth_artifacts_id_hash_check CHECK ((octet_length(id_hash) = 32))
 );

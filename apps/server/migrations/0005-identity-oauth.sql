@@ -53,7 +53,9 @@ create table identity.oauth_artifacts (
   user_id text,
   client_id text,
   expires_at timestamptz not null,
-  consumed_at timestamptz
+  consumed_at timestamptz,
+  -- When the answer to the consuming request was complete: who comes after it is no rival but a replay.
+  completed_at timestamptz
 );
 create index oauth_artifacts_grant_hash on identity.oauth_artifacts (grant_hash) where grant_hash is not null;
 create index oauth_artifacts_uid_hash on identity.oauth_artifacts (uid_hash) where uid_hash is not null;

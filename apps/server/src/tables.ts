@@ -78,6 +78,7 @@ export interface IdentityOauthArtifacts {
   client_id: string | null;
   expires_at: Date;
   consumed_at: Date | null;
+  completed_at: Date | null;
 }
 
 export interface IdentityOrganizations {

@@ -1,3 +1,4 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 /**
@@ -26,6 +27,26 @@ export function cookieRules(issuer: string): CookieRules {
 const idLength = 12;
 /** Sign-ins a browser may have open at once; the oldest is given up for a new one. */
 const maxOpen = 6;
+
+/**
+ * Signs cookies with HMAC-SHA256 (the cookie library's own default is SHA-1). The first key signs, all are accepted.
+ * The shape is that of the package `keygrip`, which the cookie library asks for.
+ */
+export function createCookieSigner(keys: readonly string[]) {
+  const macOf = (key: string, data: string) => createHmac('sha256', key).update(data).digest();
+  const index = (data: string, signature: string): number => {
+    const given = Buffer.from(signature, 'base64url');
+    return keys.findIndex((key) => {
+      const expected = macOf(key, data);
+      return given.length === expected.length && timingSafeEqual(given, expected);
+    });
+  };
+  return {
+    sign: (data: string) => macOf(keys[0] ?? '', data).toString('base64url'),
+    verify: (data: string, signature: string) => index(data, signature) >= 0,
+    index,
+  };
+}
 
 /** Gives oidc-provider the cookies of the interaction that the request's path names, under the names it knows. */
 export function openCookies(request: IncomingMessage, rules: CookieRules): void {
@@ -74,17 +95,17 @@ function rewrite(cookies: readonly string[], open: readonly string[], rules: Coo
     return [`${outerName(base, id, signature)}${pair.slice(name.length)}`, 'path=/', ...rest].join('; ');
   });
   const givenUp = added.size === 0 ? [] : open.slice(0, Math.max(0, open.length + added.size - maxOpen));
-  return [...rewritten, ...givenUp.flatMap((id) => forgetInteraction(id, rules))];
+  return [...rewritten, ...givenUp.flatMap((id) => forgetCookies(id, [rules.interaction, rules.resume], rules))];
 }
 
-/** The cookies that make a browser forget an interaction. */
+/** Makes a browser forget the cookie of an interaction's pages; the one to resume with is oidc-provider's to end. */
 export function forgetInteraction(uid: string, rules: CookieRules): string[] {
-  const id = uid.slice(0, idLength);
+  return forgetCookies(uid.slice(0, idLength), [rules.interaction], rules);
+}
+
+function forgetCookies(id: string, bases: readonly string[], rules: CookieRules): string[] {
   const end = `; path=/; expires=Thu, 01 Jan 1970 00:00:00 GMT; samesite=lax; httponly${rules.secure ? '; secure' : ''}`;
-  return [rules.interaction, rules.resume].flatMap((base) => [
-    `${outerName(base, id, false)}=${end}`,
-    `${outerName(base, id, true)}=${end}`,
-  ]);
+  return bases.flatMap((base) => [`${outerName(base, id, false)}=${end}`, `${outerName(base, id, true)}=${end}`]);
 }
 
 /** Ids of the interactions whose cookies the browser holds, oldest first (RFC 6265 §5.4). */

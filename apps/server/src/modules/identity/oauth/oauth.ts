@@ -17,6 +17,7 @@ import type { TokenMachinery } from '../tokens/tokens.ts';
 import { createClientUsers } from './accounts.ts';
 import { createAdapterFactory } from './adapter/adapter.ts';
 import { createArtifactSeal } from './adapter/artifact-seal.ts';
+import { completeArtifact } from './adapter/artifact-store.ts';
 import { createAudiences } from './audiences.ts';
 import { createClientAuthentication } from './client-authentication/authenticate-client.ts';
 import type { RemoteKeys } from './client-authentication/client-keys.ts';
@@ -118,7 +119,11 @@ export function createOauth(deps: OAuthDeps) {
       findAccount: users.findAccount,
       customizeToken: createTokenClaims({ db, issuer, seal: artifactSeal, clients, users, tokens, recordIssue }),
       pages: createProviderPages(),
-      middleware: createProviderMiddleware({ issuer }),
+      middleware: createProviderMiddleware({
+        issuer,
+        codeRedeemed: (model, id) =>
+          db.transaction((tx) => completeArtifact(tx, artifactSeal.idHash(model, id), clock.now())),
+      }),
       refreshGrant: createRefreshGrant({
         db,
         clock,

@@ -4,13 +4,26 @@ import { contentSecurityPolicy } from '../pages/layout.ts';
 /** A middleware of oidc-provider (Koa). */
 export type Middleware = Parameters<Provider['use']>[0];
 
+type Entities = Partial<Record<'AuthorizationCode' | 'DeviceCode', { jti: string }>>;
+
 /** Runs around every request that oidc-provider answers: completes discovery, and guards its pages. */
-export function createProviderMiddleware({ issuer }: { issuer: string }): Middleware {
+export function createProviderMiddleware(deps: {
+  issuer: string;
+  /** A code has become tokens: noted before they leave, so that the next use of it is seen as a replay. */
+  codeRedeemed: (model: 'AuthorizationCode' | 'DeviceCode', id: string) => Promise<void>;
+}): Middleware {
+  const { issuer } = deps;
   return async (ctx, next) => {
     // Its auto-submitting pages (form_post, logout without a session) add the hash of their one script to this.
     ctx.set('content-security-policy', contentSecurityPolicy());
     await next();
-    const { oidc } = ctx as { oidc?: { route?: string; params?: { redirect_uri?: string } } };
+    const { oidc } = ctx as { oidc?: { route?: string; params?: { redirect_uri?: string }; entities: Entities } };
+    if (oidc?.route === 'token' && ctx.status === 200) {
+      for (const model of ['AuthorizationCode', 'DeviceCode'] as const) {
+        const id = oidc.entities[model]?.jti;
+        if (id !== undefined) await deps.codeRedeemed(model, id);
+      }
+    }
     if (oidc?.route === 'discovery') Object.assign(ctx.body as object, discoveryOfOurs(issuer));
     const target = oidc?.params?.redirect_uri;
     if (ctx.type === 'text/html' && target !== undefined && typeof target === 'string' && URL.canParse(target)) {

@@ -24,7 +24,7 @@ import { resourceOf } from './audiences.ts';
 import { isTicket } from './client-authentication/ticket.ts';
 import { grantTypes } from './clients/client.ts';
 import type { ClientCache } from './clients/client-cache.ts';
-import type { CookieRules } from './cookies.ts';
+import { type CookieRules, createCookieSigner } from './cookies.ts';
 import { mountPath } from './hand-over.ts';
 import { createGrantLoader, createInteractionPolicy } from './interaction-policy.ts';
 import type { ProviderPages } from './pages/provider-pages.ts';
@@ -121,7 +121,7 @@ function configuration(deps: ProviderDeps): Configuration {
       names: { session: cookies.session, interaction: cookies.interaction, resume: cookies.resume },
       long: { ...cookieOptions, path: '/' },
       short: cookieOptions,
-      keys: [...secrets.cookieKeys],
+      keys: createCookieSigner(secrets.cookieKeys) as never,
     },
     clockTolerance: 5,
     conformIdTokenClaims: true,

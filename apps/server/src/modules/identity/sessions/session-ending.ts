@@ -39,8 +39,10 @@ export function createSessionEnding({ clock, audit }: { clock: Clock; audit: Pic
     },
     async endSessionOfGrant(tx, { grantHash, reason, origin }) {
       const session = await revokeSessionOfGrant(tx, grantHash, clock.now(), reason);
+      // Whoever ended it before has deleted the rest, or is about to: waiting for the session's row was enough.
+      if (!session) return;
       await deleteArtifactsOfGrant(tx, grantHash);
-      if (session) await record(tx, session, reason, origin);
+      await record(tx, session, reason, origin);
     },
     async endAllOfUser(tx, { userId, reason, origin, exceptSessionId }) {
       const ended = await revokeSessionsOfUser(tx, userId, clock.now(), reason, exceptSessionId ?? null);

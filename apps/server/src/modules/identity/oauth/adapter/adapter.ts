@@ -11,13 +11,13 @@ import {
 import type { ArtifactSeal } from './artifact-seal.ts';
 import {
   type ArtifactRow,
+  type ConsumedRow,
   consumeArtifact,
   deleteArtifact,
-  deleteArtifactsOfGrant,
   findArtifact,
   findArtifactByUid,
   findArtifactByUserCode,
-  findGrantHashOf,
+  findConsumedArtifact,
   upsertArtifact,
 } from './artifact-store.ts';
 
@@ -63,7 +63,8 @@ function artifactAdapter(model: string, { db, clock, seal, hooks }: Deps): Adapt
     const payload = seal.open(row.id_hash, row.sealed) as AdapterPayload;
     const remaining = Math.floor((row.expires_at.getTime() - clock.now().getTime()) / 1000);
     payload.exp = epochSeconds(providerClock) + remaining;
-    if (row.consumed_at) payload.consumed = epochSeconds(providerClock);
+    // Of codes this is decided in `consume`, after all other checks: oidc-provider would take every rival for a replay.
+    if (row.consumed_at && model === 'PushedAuthorizationRequest') payload.consumed = epochSeconds(providerClock);
     return payload;
   };
   return {
@@ -91,34 +92,47 @@ function artifactAdapter(model: string, { db, clock, seal, hooks }: Deps): Adapt
     findByUserCode: (userCode) => load((tx) => findArtifactByUserCode(tx, model, seal.userCodeHash(userCode))),
     async consume(id) {
       const idHash = seal.idHash(model, id);
+      const now = clock.now();
       const won = await db.transaction(async (tx) => {
-        if (await consumeArtifact(tx, idHash, clock.now())) return true;
-        // RFC 6749 §4.1.2: a code that is used twice was seen by somebody else; whatever came of it ends.
-        const grantHash = await findGrantHashOf(tx, idHash);
-        if (grantHash) await endGrant(tx, grantHash, `${model} used twice`, hooks);
+        if (await consumeArtifact(tx, idHash, now)) return true;
+        const first = await findConsumedArtifact(tx, idHash);
+        // RFC 6749 §4.1.2: a code that is used again was seen by somebody else; whatever came of it ends.
+        if (first?.grant_hash && isReplay(first, now))
+          await hooks.grantEnded(tx, first.grant_hash, `${model} used twice`);
         return false;
       });
-      // oidc-provider reads, issues and only then consumes: losing must stop the request here, before anything is issued.
+      // oidc-provider reads, checks, and only then consumes: losing must stop the request here, before anything is issued.
       if (won) return;
       if (model === 'PushedAuthorizationRequest') throw new errors.InvalidRequestUri('request_uri was already used');
       throw new errors.InvalidGrant('already used');
     },
     async destroy(id) {
       await db.transaction(async (tx) => {
-        if (model === 'Grant') await endGrant(tx, seal.grantHash(id), 'grant revoked', hooks);
+        if (model === 'Grant') await hooks.grantEnded(tx, seal.grantHash(id), 'grant revoked');
         else await deleteArtifact(tx, seal.idHash(model, id));
       });
     },
-    async revokeByGrantId(grantId) {
-      await db.transaction((tx) => endGrant(tx, seal.grantHash(grantId), 'grant revoked', hooks));
-    },
+    revokeByGrantId: endsWithItsGrant,
   };
 }
 
-async function endGrant(tx: Tx, grantHash: Buffer, reason: string, hooks: ArtifactHooks): Promise<void> {
-  await deleteArtifactsOfGrant(tx, grantHash);
-  await hooks.grantEnded(tx, grantHash, reason);
+/** A request that loses may run beside the winner for this long; a winner that died does not shield replays for ever. */
+const rivalSeconds = 30;
+
+/**
+ * A rival lost a race that is still on: a client that sent its request twice. It is refused, and the winner keeps what it
+ * gets. Whoever comes when the winner has its answer replays the code.
+ */
+function isReplay(first: ConsumedRow, now: Date): boolean {
+  if (first.completed_at) return true;
+  return !first.consumed_at || addSeconds(first.consumed_at, rivalSeconds) < now;
 }
+
+/**
+ * oidc-provider asks each model at once to end what belongs to a grant, and then the grant to end itself. That last one
+ * ends them all, in one transaction and in one order; doing it here too would make the transactions wait for each other.
+ */
+async function endsWithItsGrant(): Promise<void> {}
 
 /** Whose artefact it is, so that suspending a user ends it: also a sign-in that has not come back to us yet. */
 function userOf(payload: AdapterPayload): string | undefined {
@@ -144,9 +158,7 @@ function refreshTokenAdapter({ db, seal, hooks }: Deps): Adapter {
     findByUserCode: nothing,
     consume: nothing,
     destroy: nothing,
-    async revokeByGrantId(grantId) {
-      await db.transaction((tx) => hooks.grantEnded(tx, seal.grantHash(grantId), 'grant revoked'));
-    },
+    revokeByGrantId: endsWithItsGrant,
   };
 }
 

@@ -84,13 +84,27 @@ export async function consumeArtifact(tx: Tx, idHash: Buffer, now: Date): Promis
   return (await named(tx, consumeStatement, [idHash, now])).length === 1;
 }
 
-const grantOfStatement = {
-  name: 'identity_grant_of_artifact',
-  text: 'select grant_hash from identity.oauth_artifacts where id_hash = $1',
+/** How far the use of a single-use artefact has come. */
+export interface ConsumedRow {
+  grant_hash: Buffer | null;
+  consumed_at: Date | null;
+  completed_at: Date | null;
+}
+const consumedStatement = {
+  name: 'identity_find_consumed_artifact',
+  text: 'select grant_hash, consumed_at, completed_at from identity.oauth_artifacts where id_hash = $1',
 };
-export async function findGrantHashOf(tx: Reader, idHash: Buffer): Promise<Buffer | undefined> {
-  const [row] = await named<{ grant_hash: Buffer | null }>(tx, grantOfStatement, [idHash]);
-  return row?.grant_hash ?? undefined;
+export async function findConsumedArtifact(tx: Reader, idHash: Buffer): Promise<ConsumedRow | undefined> {
+  return (await named<ConsumedRow>(tx, consumedStatement, [idHash]))[0];
+}
+
+const completeStatement = {
+  name: 'identity_complete_artifact',
+  text: 'update identity.oauth_artifacts set completed_at = $2 where id_hash = $1 and completed_at is null',
+};
+/** Notes that what the artefact was good for has been given out. */
+export async function completeArtifact(tx: Tx, idHash: Buffer, now: Date): Promise<void> {
+  await named(tx, completeStatement, [idHash, now]);
 }
 
 const deleteStatement = {

@@ -76,7 +76,10 @@ export function interactionRoutes(deps: InteractionDeps) {
       mergeWithLastSubmission: merge,
     });
     const { pathname } = new URL(returnTo);
-    return reply.header('cache-control', 'no-store').redirect(`${deps.issuer}${pathname}`, 303);
+    return reply
+      .header('cache-control', 'no-store')
+      .header('set-cookie', forgetInteraction(request.params.uid, cookies))
+      .redirect(`${deps.issuer}${pathname}`, 303);
   };
 
   const abort = (request: Request, reply: FastifyReply) =>
