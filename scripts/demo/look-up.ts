@@ -35,12 +35,28 @@ function operator(world: World): Promise<Tokens> {
   return known;
 }
 
-/** An entry on one line. */
-export function lineOf(entry: AuditEntry): string {
-  const target = entry.target === undefined ? '' : ` → ${entry.target.type} ${short(entry.target.id)}`;
-  const outcome = entry.outcome === 'success' ? '' : ` (${entry.outcome})`;
-  const time = entry.at.slice(11, 19);
-  return `${String(entry.sequence).padStart(4)}  ${time}  ${entry.action.padEnd(22)} ${short(entry.actor.id)}${target}${outcome}`;
+/** Entries on a line each; a run of entries that differ in number and time only is one line. */
+export function linesOf(entries: readonly AuditEntry[]): string {
+  const runs: AuditEntry[][] = [];
+  for (const entry of entries) {
+    const run = runs.at(-1);
+    if (run !== undefined && textOf(run[0] ?? entry) === textOf(entry)) run.push(entry);
+    else runs.push([entry]);
+  }
+  return runs.map(lineOf).join('\n');
+}
+
+function lineOf(run: readonly AuditEntry[]): string {
+  const [first, last] = [run[0], run.at(-1)];
+  if (first === undefined || last === undefined) return '';
+  const numbers = first === last ? `${first.sequence}` : `${first.sequence}-${last.sequence}`;
+  const times = run.length === 1 ? '' : ` (${run.length} times)`;
+  return `${numbers.padStart(9)}  ${first.at.slice(11, 19)}  ${textOf(first)}${times}`;
+}
+
+function textOf({ action, actor, target, outcome }: AuditEntry): string {
+  const what = target === undefined ? '' : ` → ${target.type} ${short(target.id)}`;
+  return `${action.padEnd(23)} ${short(actor.id)}${what}${outcome === 'success' ? '' : ` (${outcome})`}`;
 }
 
 function short(id: string): string {
