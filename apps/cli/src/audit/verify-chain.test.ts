@@ -190,6 +190,21 @@ test('a revoked key vouches for nothing by itself, and a later checkpoint vouche
   assert.deepEqual([followed.ok, followed.lastCheckpoint?.sequence], [true, 12]);
 });
 
+test('the sources are closed when a problem ends the reading early', async () => {
+  const closed: string[] = [];
+  async function* source(name: string, lines: AsyncIterable<string>): AsyncGenerator<string> {
+    try {
+      yield* lines;
+    } finally {
+      closed.push(name);
+    }
+  }
+  const checkpoints = source('checkpoints', exported([statements[0] ?? '', 'not a token', statements[2] ?? '']));
+  const { firstProblem } = await verifyChain(source('entries', exported(whole)), { checkpoints, keys });
+  assert.equal(firstProblem?.kind, 'bad_signature');
+  assert.deepEqual(closed.sort(), ['checkpoints', 'entries']);
+});
+
 test('any change to one character of any line is detected, and names that entry or its neighbour', async () => {
   const lines = whole.map((entry) => canonicalJson(entry));
   await fc.assert(

@@ -43,23 +43,26 @@ export async function verifyChain(lines: AsyncIterable<string>, options: VerifyC
     };
   };
 
-  const started = await statements.start();
-  if (started) return result(started);
   const iterator = lines[Symbol.asyncIterator]();
   // One iterator for the loop and for naming the problem, which reads on where the loop stopped.
   const rest = { [Symbol.asyncIterator]: () => iterator };
-  for (let next = await iterator.next(); !next.done; next = await iterator.next()) {
-    const line = readChainLine(next.value);
-    if (!follows(line, head)) return result(await nameProblem(line, head, rest));
-    const before = head;
-    head = { sequence: line.sequence, hash: line.hash };
-    const contradiction = await statements.compare(head);
-    if (contradiction) {
-      head = before;
-      return result(contradiction);
+  try {
+    const unfit = await statements.start();
+    if (unfit) return result(unfit);
+    for (let next = await iterator.next(); !next.done; next = await iterator.next()) {
+      const line = readChainLine(next.value);
+      if (!follows(line, head)) return result(await nameProblem(line, head, rest));
+      const reached: Place = { sequence: line.sequence, hash: line.hash };
+      const contradiction = await statements.compare(reached);
+      if (contradiction) return result(contradiction);
+      head = reached;
     }
+    return result(await statements.finish(head));
+  } finally {
+    // A problem ends the reading early: the sources are closed, or a download would keep the program waiting.
+    await iterator.return?.();
+    await statements.close();
   }
-  return result(await statements.finish(head));
 }
 
 function follows(line: ChainLine | string, head: Place): line is ChainLine {
@@ -103,6 +106,7 @@ function createStatements({ checkpoints = [], keys, earlierCheckpoint }: VerifyC
 
   return {
     held: () => ({ count, last }),
+    close: () => iterator.return(undefined),
     async start(): Promise<Problem | undefined> {
       if (earlierCheckpoint) {
         const checkpoint = await verifyCheckpoint(earlierCheckpoint.jws, earlierCheckpoint.keys);

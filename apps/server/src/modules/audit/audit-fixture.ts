@@ -2,8 +2,18 @@ import { generateKeyPairSync, randomUUID, sign } from 'node:crypto';
 import { after } from 'node:test';
 import type { JsonObject } from '@gatehouse/contracts';
 import { createFakeClock, createSeededRandom, createTestDatabase } from '@gatehouse/testkit';
-import { createDb, createLog, migrate, migrationsDir, type Origin } from '../../kernel/index.ts';
-import { createAudit } from './index.ts';
+import {
+  createDb,
+  createHttp,
+  createLog,
+  createMetrics,
+  migrate,
+  migrationsDir,
+  type Origin,
+  type Principal,
+  setAuthenticator,
+} from '../../kernel/index.ts';
+import { type Audit, createAudit } from './index.ts';
 
 /** Who the tests act as. */
 export const origin: Origin = {
@@ -64,4 +74,37 @@ export function createTestSigner() {
       return `${input}.${signature.toString('base64url')}`;
     },
   };
+}
+
+/** The routes over HTTP. A caller's token is its name in `callers`. */
+export async function createAuditHttp(audit: Audit, callers: Readonly<Record<string, Partial<Principal>>>) {
+  const app = await createHttp({
+    log: createLog({ level: 'silent' }),
+    metrics: createMetrics(),
+    random: createSeededRandom('http'),
+    publicUrl: 'http://127.0.0.1:8400',
+    trustProxy: [],
+  });
+  setAuthenticator(app, async (request): Promise<Principal | undefined> => {
+    const name = request.headers.authorization?.replace('Bearer ', '') ?? '';
+    const caller = callers[name];
+    if (!caller) return undefined;
+    return {
+      kind: 'user',
+      id: `user-of-${name}`,
+      clientId: 'gatehouse',
+      organization: 'acme',
+      homeOrganization: caller.organization ?? 'acme',
+      operator: false,
+      roles: [],
+      permissions: new Set(),
+      scope: [],
+      tokenId: 'token-1',
+      ...caller,
+    };
+  });
+  audit.routes(app);
+  await app.ready();
+  after(() => app.close());
+  return app;
 }

@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { JsonObject } from '@gatehouse/contracts';
-import { createSeededRandom } from '@gatehouse/testkit';
 import { sql } from 'kysely';
-import { createHttp, createLog, createMetrics, type Principal, setAuthenticator } from '../../kernel/index.ts';
-import { createAuditFixture, origin } from './audit-fixture.ts';
+import { createAuditFixture, createAuditHttp, origin } from './audit-fixture.ts';
 import type { SealedEntry } from './entry.ts';
 import { maxScanned } from './entry-store.ts';
 import type { NewEntry } from './index.ts';
@@ -12,41 +10,12 @@ import type { NewEntry } from './index.ts';
 const fixture = await createAuditFixture();
 const { db, audit, clock } = fixture;
 
-/** The callers of these tests by name; the token is the name. */
-const callers: Record<string, Partial<Principal>> = {
+const app = await createAuditHttp(audit, {
   acme: { organization: 'acme', permissions: new Set(['audit:read']) },
   globex: { organization: 'globex', permissions: new Set(['audit:read']) },
   developer: { organization: 'acme', permissions: new Set(['users:read']) },
   operator: { organization: 'gatehouse', operator: true, permissions: new Set(['audit:read']) },
-};
-
-const app = await createHttp({
-  log: createLog({ level: 'silent' }),
-  metrics: createMetrics(),
-  random: createSeededRandom(1),
-  publicUrl: 'http://127.0.0.1:8400',
-  trustProxy: [],
 });
-setAuthenticator(app, async (request) => {
-  const name = request.headers.authorization?.replace('Bearer ', '');
-  const caller = name === undefined ? undefined : callers[name];
-  if (!caller) return undefined;
-  return {
-    kind: 'user',
-    id: `user-of-${name}`,
-    clientId: 'gatehouse',
-    organization: 'acme',
-    homeOrganization: caller.organization ?? 'acme',
-    operator: false,
-    roles: [],
-    permissions: new Set(),
-    scope: [],
-    tokenId: 'token-1',
-    ...caller,
-  } satisfies Principal;
-});
-audit.routes(app);
-await app.ready();
 
 interface Page {
   items: (Partial<SealedEntry> & { id: string; action: string; organization: string; details: JsonObject })[];
