@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { access, chown, lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Client } from 'pg';
 import { startEmbeddedPostgres } from './embedded-postgres.ts';
 import { EmbeddedPostgresError } from './error.ts';
-import { filledDirectory, query, startFixture, startReady, temporaryDirectory } from './testing/harness.ts';
+import { filledDirectory, isRoot, query, startFixture, startReady, temporaryDirectory } from './testing/harness.ts';
 
 /** Expects a refusal with the code and the words an operator needs. */
 async function assertRefused(started: Promise<unknown>, code: string, words: RegExp): Promise<EmbeddedPostgresError> {
@@ -19,8 +20,10 @@ async function assertRefused(started: Promise<unknown>, code: string, words: Reg
   return refusal;
 }
 
+// One directory for all tests that leave it usable.
+const dataDir = await filledDirectory();
+
 test('what was written is there after a stop and a second start', async () => {
-  const dataDir = await temporaryDirectory();
   const first = await startEmbeddedPostgres({ dataDir });
   await query(first.connectionString, `CREATE TABLE kept (word text)`);
   await query(first.connectionString, `INSERT INTO kept VALUES ('ünï')`);
@@ -33,7 +36,6 @@ test('what was written is there after a stop and a second start', async () => {
 });
 
 test('the server is durable, checked, UTF-8, and reachable through its own socket only', async () => {
-  const dataDir = await temporaryDirectory();
   const log: string[] = [];
   const write = (_fields: object, message: string): void => void log.push(message);
   const server = await startEmbeddedPostgres({
@@ -84,7 +86,6 @@ test('the server is durable, checked, UTF-8, and reachable through its own socke
 });
 
 test('a second server on the data directory is refused and names the first', async () => {
-  const dataDir = await filledDirectory();
   const first = await startReady({ dataDir });
   const refusal = await assertRefused(
     startEmbeddedPostgres({ dataDir }),
@@ -115,7 +116,6 @@ test('of many first starts at once one wins', async () => {
 });
 
 test('a data directory of another major version is refused and not touched', async () => {
-  const dataDir = await filledDirectory();
   const cluster = join(dataDir, 'postgres', 'cluster');
   await writeFile(join(cluster, 'PG_VERSION'), '17\n');
   await assertRefused(
@@ -146,32 +146,27 @@ test('a file in the place of the data directory is refused', async () => {
 });
 
 test('a lost password file is replaced, the data kept', async () => {
-  const dataDir = await filledDirectory();
   const first = await startEmbeddedPostgres({ dataDir });
-  await query(first.connectionString, `CREATE TABLE kept ()`);
+  await query(first.connectionString, `CREATE TABLE nothing ()`);
   await first.stop();
   await rm(join(dataDir, 'postgres', 'password'));
   const second = await startEmbeddedPostgres({ dataDir });
   assert.notEqual(second.connection.password, first.connection.password);
-  assert.deepEqual(await query(second.connectionString, `SELECT * FROM kept`), []);
+  assert.deepEqual(await query(second.connectionString, `SELECT * FROM nothing`), []);
   await second.stop();
 });
 
 test('a pid in a left-over postmaster.pid that now belongs to another program does no harm', async () => {
-  const dataDir = await filledDirectory();
   const cluster = join(dataDir, 'postgres', 'cluster');
   const owner = await lstat(cluster);
-  // A pid that PostgreSQL takes for its own kind: of the same user, alive.
-  const stranger = await startReady({ dataDir: await filledDirectory() });
-  await writeFile(
-    join(cluster, 'postmaster.pid'),
-    `${stranger.postgresPid}\n${cluster}\n1\n5432\n/tmp\n\n  1 1\nready\n`,
-  );
+  // PostgreSQL itself asks only whether a process of that pid and of its own user is alive.
+  const stranger = spawn('sleep', ['600'], isRoot ? { uid: owner.uid, gid: owner.gid } : {});
+  await writeFile(join(cluster, 'postmaster.pid'), `${stranger.pid}\n${cluster}\n1\n5432\n/tmp\n\n  1 1\nready\n`);
   await chown(join(cluster, 'postmaster.pid'), owner.uid, owner.gid);
   const server = await startEmbeddedPostgres({ dataDir });
   assert.deepEqual(await query(server.connectionString, `SELECT 1 AS one`), [{ one: 1 }]);
   await server.stop();
-  await stranger.stop();
+  stranger.kill();
 });
 
 test('a path too long for a socket address, with spaces and quotes, gets a socket under /tmp that goes away again', async () => {
@@ -185,7 +180,6 @@ test('a path too long for a socket address, with spaces and quotes, gets a socke
 });
 
 test('no secret of ours is in the environment of PostgreSQL', async () => {
-  const dataDir = await filledDirectory();
   const server = await startReady({ dataDir, env: { ...process.env, GATEHOUSE_ROOT_KEY: 'canary' } });
   const environment = await readFile(`/proc/${server.postgresPid}/environ`, 'utf8');
   assert.match(environment, /LC_ALL=C/);
@@ -194,7 +188,6 @@ test('no secret of ours is in the environment of PostgreSQL', async () => {
 });
 
 test('stop leaves no process, no socket and no pid file', async () => {
-  const dataDir = await filledDirectory();
   const server = await startEmbeddedPostgres({ dataDir });
   const client = new Client(server.connection);
   client.on('error', () => undefined);
