@@ -17,8 +17,8 @@ import type { KeyringDefinition } from './key.ts';
 import { createKeyMemory } from './key-memory.ts';
 import { createKeyUse } from './key-use.ts';
 import { defaultKeyrings, longestUseSeconds } from './keyring-defaults.ts';
+import { policyProblems } from './keyring-policy.ts';
 import { keyringRoutes } from './keyring-routes.ts';
-import { policyProblems } from './keyring-rules.ts';
 import { createKeyringService, type KeyringService } from './keyring-service.ts';
 import { publicKeyRoutes } from './public-key-routes.ts';
 import type { RootKeys } from './root-key.ts';
@@ -74,6 +74,12 @@ export function createKeys(deps: KeysDeps) {
     return changed;
   };
 
+  /** Changes the rotation policy of a keyring; each node's loop follows it within a minute. */
+  const changePolicy: KeyringService['changePolicy'] = async (input) => {
+    await service.changePolicy(input);
+    await loop.reload();
+  };
+
   return {
     ...sealing,
     ...use,
@@ -82,9 +88,10 @@ export function createKeys(deps: KeysDeps) {
     ensureKeyrings,
     rotateKeyring,
     compromiseKey,
+    changePolicy,
     routes(app: App): void {
       publicKeyRoutes({ use, memory, clock })(app);
-      keyringRoutes({ db, clock, rotateKeyring, compromiseKey })(app);
+      keyringRoutes({ db, clock, rotateKeyring, compromiseKey, changePolicy })(app);
     },
     async start(): Promise<void> {
       await ensureKeyrings();

@@ -69,6 +69,29 @@ test('compromise withdraws the key and says so; an unknown kid is 404', async ()
   assert.equal((await post('/v1/keyrings/tokens-es256/keys/short/compromise')).statusCode, 400);
 });
 
+test('the policy can be changed; one under which tokens outlive their key is refused with the numbers', async () => {
+  const patch = (policy: object) =>
+    operator.inject({ method: 'PATCH', url: '/v1/keyrings/tokens-es256', payload: { policy } });
+  const refused = await patch({ validity_seconds: 86_400, legacy_seconds: 86_400 + 3600 });
+  assert.equal(refused.statusCode, 400);
+  assert.equal(refused.json<{ code: string }>().code, 'keys.invalid_policy');
+  assert.match(refused.json<{ detail: string }>().detail, /leaves 3600 s.*lives 3600 s, plus 60 s.*at least 90060/);
+  const answer = await patch({ validity_seconds: 86_400, legacy_seconds: 2 * 86_400 });
+  assert.equal(answer.statusCode, 200, answer.body);
+  assert.equal(answer.json<{ next_transition_at: string }>().next_transition_at, '2026-01-02T00:00:00.000Z');
+  assert.equal((await patch({})).statusCode, 400);
+  assert.equal((await patch({ validity: 1 })).statusCode, 400);
+  const entries = await node.db.read((tx) =>
+    tx.selectFrom('audit.entries').select('details').where('action', '=', 'keyring.policy_changed').execute(),
+  );
+  assert.equal(entries.length, 1);
+  fixture.clock.advance(86_401);
+  await keys.rotateDue();
+  const ring = (await operator.inject({ method: 'GET', url: '/v1/keyrings/tokens-es256' })).json<Ring>();
+  assert.equal(ring.keys.filter((key) => key.state === 'valid').length, 1);
+  assert.equal(keys.problem(), undefined);
+});
+
 test('another organization sees no platform keyring; without the permission it is 403', async () => {
   const tenant = await appOf('acme', ['keys:read', 'keys:rotate']);
   assert.deepEqual((await tenant.inject({ method: 'GET', url: '/v1/keyrings' })).json(), { items: [] });

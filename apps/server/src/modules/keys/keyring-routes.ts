@@ -1,7 +1,7 @@
 import { Name, PageQuery, pageOf, strictObject, Timestamp } from '@gatehouse/contracts';
 import { type Static, Type } from 'typebox';
 import { type App, AppError, type Clock, type Db, decodeCursor, pageFrom, type Reader } from '../../kernel/index.ts';
-import type { Keyring, StoredKey } from './key.ts';
+import type { Keyring, KeyringPolicy, StoredKey } from './key.ts';
 import { keyInUse, nextTransitionAt } from './keyring-rules.ts';
 import type { KeyringService } from './keyring-service.ts';
 import { findKeyring, listKeyringsOf, listKeysOf } from './keyring-store.ts';
@@ -16,6 +16,19 @@ const Policy = strictObject({
   check_interval_seconds: Type.Integer(),
   initial_count: Type.Integer(),
 });
+
+const seconds = (minimum: number) => Type.Optional(Type.Integer({ minimum, maximum: 315_360_000 }));
+const count = Type.Optional(Type.Integer({ minimum: 1, maximum: 10 }));
+const PolicyChange = strictObject(
+  {
+    validity_seconds: seconds(60),
+    legacy_seconds: seconds(60),
+    publish_before_seconds: seconds(0),
+    min_keys: count,
+    check_interval_seconds: seconds(1),
+  },
+  { minProperties: 1 },
+);
 
 const KeyState = Type.Union([
   Type.Literal('created'),
@@ -76,8 +89,9 @@ export function keyringRoutes(deps: {
   clock: Clock;
   rotateKeyring: KeyringService['rotate'];
   compromiseKey: KeyringService['compromise'];
+  changePolicy: KeyringService['changePolicy'];
 }): (app: App) => void {
-  const { db, clock, rotateKeyring, compromiseKey } = deps;
+  const { db, clock, rotateKeyring, compromiseKey, changePolicy } = deps;
   const withKeys = async (tx: Reader, keyring: Keyring) =>
     toItem(keyring, await listKeysOf(tx, keyring.name), clock.now());
   const readOne = (name: string, organization: string) =>
@@ -136,6 +150,29 @@ export function keyringRoutes(deps: {
       },
       async (request) => readOne(request.params.name, request.principal.organization),
     );
+    app.patch(
+      '/v1/keyrings/:name',
+      {
+        config: { auth: { permission: 'keys:rotate' } },
+        schema: {
+          summary: 'Change the rotation policy of a keyring',
+          description:
+            'Members left out stay. A shorter validity applies to the key in use too; a longer one from the next key on. A policy under which a token could outlive its key is refused with the numbers.',
+          tags,
+          operationId: 'updateKeyring',
+          params: ByName,
+          body: strictObject({ policy: PolicyChange }),
+          response: { 200: KeyringItem },
+        },
+      },
+      async (request) => {
+        const { name } = request.params;
+        const { organization } = request.principal;
+        const policy = policyOf(request.body.policy);
+        await changePolicy({ keyring: name, organization, origin: request.origin, policy });
+        return readOne(name, organization);
+      },
+    );
     app.post(
       '/v1/keyrings/:name/rotate',
       {
@@ -185,6 +222,17 @@ export function keyringRoutes(deps: {
       },
     );
   };
+}
+
+function policyOf(change: Static<typeof PolicyChange>): Partial<KeyringPolicy> {
+  const members: [keyof KeyringPolicy, number | undefined][] = [
+    ['validitySeconds', change.validity_seconds],
+    ['legacySeconds', change.legacy_seconds],
+    ['publishBeforeSeconds', change.publish_before_seconds],
+    ['minKeys', change.min_keys],
+    ['checkIntervalSeconds', change.check_interval_seconds],
+  ];
+  return Object.fromEntries(members.filter(([, value]) => value !== undefined)) as Partial<KeyringPolicy>;
 }
 
 function toItem(keyring: Keyring, keys: readonly StoredKey[], now: Date): Static<typeof KeyringItem> {

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { addSeconds } from '../../kernel/index.ts';
-import type { KeyringDefinition, KeyringPolicy, KeyTimes } from './key.ts';
-import { defaultKeyrings, longestUseSeconds } from './keyring-defaults.ts';
+import type { KeyringPolicy, KeyTimes } from './key.ts';
 import {
   isEmptyPlan,
   keyInUse,
@@ -12,7 +11,6 @@ import {
   planInitialKeys,
   planManualRotation,
   planRotation,
-  policyProblems,
   type RotationPlan,
 } from './keyring-rules.ts';
 
@@ -225,21 +223,6 @@ test('the next transition is the earliest of all', () => {
   ];
   assert.deepEqual(nextTransitionAt(keys), at('15:00:30'));
   assert.equal(nextTransitionAt([]), undefined);
-});
-
-test('the default policies hold; a legacy time too short for the longest token is refused with the numbers', () => {
-  for (const one of defaultKeyrings) assert.deepEqual(policyProblems(one, longestUseSeconds[one.purpose]), []);
-  const [ring] = defaultKeyrings as [KeyringDefinition];
-  const short = { ...ring, policy: { ...ring.policy, validitySeconds: 86_400, legacySeconds: 86_400 + 3659 } };
-  assert.deepEqual(policyProblems(short, 3600), [
-    'tokens-es256: legacySeconds 90059 leaves 3659 s after validitySeconds 86400, but what is signed in the last instant lives 3600 s, plus 60 s of clock skew. Set legacySeconds to at least 90060.',
-  ]);
-  const enough = { ...short, policy: { ...short.policy, legacySeconds: 86_400 + 3660 } };
-  assert.deepEqual(policyProblems(enough, 3600), []);
-  const hasty = { ...enough, policy: { ...enough.policy, publishBeforeSeconds: 86_400 } };
-  assert.match(policyProblems(hasty, 3600).join(), /every cache/);
-  const broken = { ...enough, policy: { ...enough.policy, minKeys: 0, validitySeconds: 1.5 } };
-  assert.equal(policyProblems(broken, 3600).length, 2);
 });
 
 const events = fc.array(

@@ -1,5 +1,5 @@
 import { addSeconds } from '../../kernel/index.ts';
-import type { KeyringDefinition, KeyringPolicy, KeyTimes } from './key.ts';
+import type { KeyringPolicy, KeyTimes } from './key.ts';
 
 /** What a pass over a keyring changes. Applied whole or not at all. */
 export interface RotationPlan {
@@ -129,46 +129,6 @@ export function nextTransitionAt(keys: readonly KeyTimes[]): Date | undefined {
     return key.state === 'legacy' && key.expireAt ? [key.expireAt] : [];
   });
   return times.sort((a, b) => a.getTime() - b.getTime())[0];
-}
-
-/** Skew between clocks that verifiers are allowed, seconds. */
-export const maxClockSkewSeconds = 60;
-
-/**
- * What is wrong with a policy, with the numbers; empty when it holds.
- * `longestUseSeconds` is the longest life of what is signed (or encrypted) with a key of the ring.
- */
-export function policyProblems(definition: KeyringDefinition, longestUseSeconds: number): string[] {
-  const { policy, name, use } = definition;
-  const problems: string[] = [];
-  const wholes: [keyof KeyringPolicy, number][] = [
-    ['validitySeconds', 1],
-    ['legacySeconds', 1],
-    ['publishBeforeSeconds', 0],
-    ['minKeys', 1],
-    ['checkIntervalSeconds', 1],
-    ['initialCount', 1],
-  ];
-  for (const [field, least] of wholes) {
-    if (!Number.isSafeInteger(policy[field]) || policy[field] < least || policy[field] > 2_147_483_647) {
-      problems.push(`${name}: ${field} is ${policy[field]}; it must be a whole number from ${least} to 2147483647.`);
-    }
-  }
-  if (problems.length > 0) return problems;
-  const tail = policy.legacySeconds - policy.validitySeconds;
-  const needed = longestUseSeconds + maxClockSkewSeconds;
-  if (tail < needed) {
-    problems.push(
-      `${name}: legacySeconds ${policy.legacySeconds} leaves ${tail} s after validitySeconds ${policy.validitySeconds}, but what is ${use === 'sig' ? 'signed' : 'encrypted'} in the last instant lives ${longestUseSeconds} s, plus ${maxClockSkewSeconds} s of clock skew. Set legacySeconds to at least ${policy.validitySeconds + needed}.`,
-    );
-  }
-  const shortest = policy.publishBeforeSeconds + policy.checkIntervalSeconds;
-  if (policy.validitySeconds < shortest) {
-    problems.push(
-      `${name}: validitySeconds ${policy.validitySeconds} is shorter than publishBeforeSeconds ${policy.publishBeforeSeconds} plus checkIntervalSeconds ${policy.checkIntervalSeconds}: the next key would sign before every cache has it. Set it to at least ${shortest}.`,
-    );
-  }
-  return problems;
 }
 
 function inState(keys: readonly KeyTimes[], state: KeyTimes['state']): KeyTimes[] {

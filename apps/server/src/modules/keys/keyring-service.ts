@@ -2,8 +2,16 @@ import type { JsonObject } from '@gatehouse/contracts';
 import { type GeneratedKeyPair, generateKeyPair } from '@gatehouse/crypto';
 import { AppError, type Changes, type Clock, type Db, type Origin, type Tx } from '../../kernel/index.ts';
 import type { Audit } from '../audit/index.ts';
-import { type Keyring, type KeyringDefinition, platformOrganization, type StoredKey } from './key.ts';
+import {
+  type Keyring,
+  type KeyringDefinition,
+  type KeyringPolicy,
+  platformOrganization,
+  type StoredKey,
+} from './key.ts';
 import { privateKeyPlace } from './key-memory.ts';
+import { longestUseSeconds } from './keyring-defaults.ts';
+import { planPolicyChange, policyProblems } from './keyring-policy.ts';
 import {
   isEmptyPlan,
   type NewKeyTimes,
@@ -24,6 +32,8 @@ import {
   listKeysOf,
   listLiveKeys,
   updateKeyState,
+  updateKeyTimes,
+  updatePolicy,
 } from './keyring-store.ts';
 import { auditKeys, jwksKeys, popKeys, readyAtOf } from './public-documents.ts';
 import type { Sealing } from './sealing.ts';
@@ -48,6 +58,13 @@ export interface KeyringService {
   rotateIfDue(name: string): Promise<boolean>;
   /** Rotates now; false when another rotation of the keyring came in between, which is as good. */
   rotate(input: { keyring: string; organization: string; origin: Origin; force: boolean }): Promise<boolean>;
+  /** Changes the rotation policy; refused with the numbers when it does not hold. */
+  changePolicy(input: {
+    keyring: string;
+    organization: string;
+    origin: Origin;
+    policy: Partial<KeyringPolicy>;
+  }): Promise<void>;
   /** Withdraws a key at once; false when it was withdrawn already. */
   compromise(input: { keyring: string; kid: string; organization: string; origin: Origin }): Promise<boolean>;
 }
@@ -161,6 +178,28 @@ export function createKeyringService(deps: KeyringServiceDeps): KeyringService {
       const plan = planManualRotation(keyring.policy, keys, clock.now(), force);
       if ('readyAt' in plan) throw notReady(plan.kid, plan.readyAt, clock.now());
       return apply(keyring, plan, rotated(keyring, origin, { cause: 'request', forced: force }));
+    },
+    async changePolicy({ keyring: name, organization, origin, policy: change }) {
+      await db.transaction(async (tx) => {
+        const keyring = await findKeyringForUpdate(tx, name);
+        if (keyring?.organization !== organization) throw noKeyring(name);
+        const policy = { ...keyring.policy, ...change };
+        const problems = policyProblems({ ...keyring, policy }, longestUseSeconds[keyring.purpose]);
+        if (problems.length > 0) throw new AppError('keys.invalid_policy', { detail: problems.join(' ') });
+        const plan = planPolicyChange(policy, await listKeysOf(tx, name), clock.now());
+        await updatePolicy(tx, name, policy);
+        for (const { kid, ...times } of plan.shorten) await updateKeyTimes(tx, kid, times);
+        for (const { kid, ...times } of plan.advance) await updateKeyTimes(tx, kid, times);
+        await bumpKeyring(tx, name);
+        await audit.append(tx, {
+          action: 'keyring.policy_changed',
+          organization,
+          origin,
+          target: { type: 'keyring', id: name },
+          details: { before: { ...keyring.policy }, after: { ...policy } },
+        });
+        await changes.touch(tx, changesTopic);
+      });
     },
     async compromise({ keyring: name, kid, organization, origin }) {
       for (let attempt = 0; attempt < 5; attempt += 1) {

@@ -2,7 +2,7 @@ import type { KeyPairAlgorithm, PublicJwk } from '@gatehouse/crypto';
 import type { Selectable } from 'kysely';
 import { named, type Reader, type Tx } from '../../kernel/index.ts';
 import type { Database } from '../../tables.ts';
-import type { Keyring, KeyringDefinition, KeyringPurpose, KeyState, StoredKey } from './key.ts';
+import type { Keyring, KeyringDefinition, KeyringPolicy, KeyringPurpose, KeyState, StoredKey } from './key.ts';
 
 type KeyringRow = Selectable<Database['keys.keyrings']>;
 type KeyRow = Selectable<Database['keys.keys']>;
@@ -54,12 +54,7 @@ export async function insertKeyring(tx: Tx, definition: KeyringDefinition, now: 
       use: definition.use,
       algorithm: definition.algorithm,
       key_bits: definition.keyBits ?? null,
-      validity_seconds: policy.validitySeconds,
-      legacy_seconds: policy.legacySeconds,
-      publish_before_seconds: policy.publishBeforeSeconds,
-      min_keys: policy.minKeys,
-      check_interval_seconds: policy.checkIntervalSeconds,
-      initial_count: policy.initialCount,
+      ...policyColumns(policy),
       created_at: now,
     })
     .onConflict((conflict) => conflict.column('name').doNothing())
@@ -75,6 +70,11 @@ export async function bumpKeyring(tx: Tx, name: string): Promise<void> {
     .set(({ eb }) => ({ version: eb('version', '+', '1') }))
     .where('name', '=', name)
     .execute();
+}
+
+/** Replaces the policy. The caller holds the keyring's lock. */
+export async function updatePolicy(tx: Tx, name: string, policy: KeyringPolicy): Promise<void> {
+  await tx.updateTable('keys.keyrings').set(policyColumns(policy)).where('name', '=', name).execute();
 }
 
 /** Every key of a keyring, oldest first. */
@@ -138,6 +138,23 @@ export async function updateKeyState(
     .execute();
 }
 
+/** Moves the times of a key without changing its state. The caller holds the keyring's lock. */
+export async function updateKeyTimes(
+  tx: Tx,
+  kid: string,
+  times: { notBefore?: Date; notAfter?: Date; expireAt?: Date },
+): Promise<void> {
+  await tx
+    .updateTable('keys.keys')
+    .set({
+      ...(times.notBefore ? { not_before: times.notBefore } : {}),
+      ...(times.notAfter ? { not_after: times.notAfter } : {}),
+      ...(times.expireAt ? { expire_at: times.expireAt } : {}),
+    })
+    .where('kid', '=', kid)
+    .execute();
+}
+
 /** Ends a key: its private part is erased with the state. The caller holds the keyring's lock. */
 export async function endKey(tx: Tx, kid: string, state: 'expired' | 'compromised', now: Date): Promise<void> {
   await tx
@@ -145,6 +162,17 @@ export async function endKey(tx: Tx, kid: string, state: 'expired' | 'compromise
     .set({ state, ended_at: now, private_sealed: null })
     .where('kid', '=', kid)
     .execute();
+}
+
+function policyColumns(policy: KeyringPolicy) {
+  return {
+    validity_seconds: policy.validitySeconds,
+    legacy_seconds: policy.legacySeconds,
+    publish_before_seconds: policy.publishBeforeSeconds,
+    min_keys: policy.minKeys,
+    check_interval_seconds: policy.checkIntervalSeconds,
+    initial_count: policy.initialCount,
+  };
 }
 
 function toKeyring(row: KeyringRow): Keyring {

@@ -41,6 +41,7 @@ export function createRotationLoop(deps: RotationLoopDeps) {
   let running: Promise<number> | undefined;
   let unwatch: (() => void) | undefined;
   let stopped = false;
+  let failuresInARow = 0;
 
   const announce = () => {
     const { keyrings } = memory.current();
@@ -48,7 +49,13 @@ export function createRotationLoop(deps: RotationLoopDeps) {
     const fingerprint = use.fingerprint();
     if (fingerprint === announced) return;
     announced = fingerprint;
-    for (const listener of listeners) listener();
+    for (const listener of listeners) {
+      try {
+        listener();
+      } catch (error) {
+        log.error({ err: error }, 'a listener to changed keys failed');
+      }
+    }
   };
 
   const reload = async () => {
@@ -59,10 +66,12 @@ export function createRotationLoop(deps: RotationLoopDeps) {
   /** One pass over every keyring. A keyring that fails does not keep the others from theirs. */
   const rotateDue = async (): Promise<number> => {
     let count = 0;
+    let failed = false;
     for (const name of memory.current().keyrings.keys()) {
       try {
         if (await service.rotateIfDue(name)) count += 1;
       } catch (error) {
+        failed = true;
         failures.inc({ keyring: name });
         log.error({ err: error, keyring: name }, 'rotating the keyring failed; trying again');
       }
@@ -73,6 +82,7 @@ export function createRotationLoop(deps: RotationLoopDeps) {
         );
       }
     }
+    failuresInARow = failed ? failuresInARow + 1 : 0;
     return count;
   };
 
@@ -93,7 +103,7 @@ export function createRotationLoop(deps: RotationLoopDeps) {
     timer.unref();
   };
 
-  /** Just past the next transition, never later than the check interval, never in a tight loop when passes fail. */
+  /** Just past the next transition, never later than the check interval; after failures ever later, up to a minute. */
   const delayMs = (): number => {
     const { keyrings, keysOf } = memory.current();
     const waits = [...keyrings.values()].map((keyring) => {
@@ -101,7 +111,8 @@ export function createRotationLoop(deps: RotationLoopDeps) {
       const untilNext = next ? next.getTime() - clock.now().getTime() + 1 : Number.POSITIVE_INFINITY;
       return Math.min(keyring.policy.checkIntervalSeconds * 1000, untilNext);
     });
-    return Math.max(1000, Math.min(60_000, ...waits));
+    const least = 1000 * 2 ** Math.min(failuresInARow, 6);
+    return Math.min(60_000, Math.max(least, Math.min(60_000, ...waits)));
   };
 
   return {

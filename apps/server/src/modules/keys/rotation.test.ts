@@ -33,7 +33,7 @@ async function verifiedBy(node: KeysNode, token: string): Promise<string | undef
   const { header } = await verifyCompactJws(token, {
     findKey: ({ kid }) => node.keys.findVerificationKey(kid as string),
   });
-  return header.kid as string;
+  return String(header.kid);
 }
 
 test('three nodes that start together make each keyring once: one valid key and the next one', async () => {
