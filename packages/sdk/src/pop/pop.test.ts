@@ -95,6 +95,18 @@ describe('createPop', () => {
     await assert.rejects(pop.open(good, { maxBytes: 10 }), { code: 'sealed_too_large' });
   });
 
+  it('tries its keys when a message names none', async () => {
+    const pop = await make();
+    await pop.rotate({ force: true });
+    const [jwk] = pop.jwks().body.keys;
+    assert.ok(jwk);
+    const { kid, ...unnamed } = jwk;
+    assert.equal((await pop.open(encryptCompactJwe({ jwk: unnamed, plaintext: 'x' }))).kid, kid);
+    const stranger = await generateKeyPair('ECDH-ES+A256KW');
+    const { kid: _stranger, ...nobody } = stranger.publicJwk;
+    await assert.rejects(pop.open(encryptCompactJwe({ jwk: nobody, plaintext: 'x' })), { code: 'sealed_cannot_open' });
+  });
+
   it('signs with its valid signature key', async () => {
     const pop = await make({ policy: { keys: [{ use: 'sig', alg: 'ES256' }] } });
     const [header = ''] = (await pop.sign({ a: 1 }, { typ: 'JWT' })).split('.');

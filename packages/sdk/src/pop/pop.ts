@@ -92,6 +92,7 @@ export interface Pop {
 const maxAttempts = 20;
 const reloadIntervalMilliseconds = 1000;
 const defaultMaxSealedBytes = 1024 * 1024;
+const maxUnnamedTries = 10;
 
 /**
  * Loads this service's keys (or makes the first ones) and keeps them rotated until `close()`. Instances that share a
@@ -183,10 +184,48 @@ export async function createPop(options: PopOptions): Promise<Pop> {
     if (stored !== undefined) adopt(stored);
   }
 
-  function usable(kid: unknown): DecryptionKey | undefined {
-    const now = clock.now();
+  function usable(kid: string): DecryptionKey | undefined {
     const key = document.keys.find((candidate) => candidate.kid === kid);
-    return key !== undefined && isUsable(key, now) ? decryptionKeys.get(key.kid) : undefined;
+    return key !== undefined && isUsable(key, clock.now()) ? decryptionKeys.get(key.kid) : undefined;
+  }
+
+  async function findKey(kid: string): Promise<DecryptionKey | undefined> {
+    const found = usable(kid);
+    if (found !== undefined) return found;
+    await reload();
+    return usable(kid);
+  }
+
+  /** Keys to try for a message that names none (`kid` is optional, RFC 7516 §4.1.6): few, so a bounded effort. */
+  function usableFor(alg: string): DecryptionKey[] {
+    const now = clock.now();
+    return document.keys
+      .filter((key) => key.alg === alg && isUsable(key, now))
+      .map((key) => decryptionKeys.get(key.kid))
+      .filter((key) => key !== undefined)
+      .slice(0, maxUnnamedTries);
+  }
+
+  async function open(jwe: string, maxBytes: number): Promise<Opened> {
+    for (let attempt = 0; ; attempt++) {
+      let used: DecryptionKey | undefined;
+      let isLast = true;
+      try {
+        const { header, plaintext } = await decryptCompactJwe(jwe, {
+          maxBytes,
+          findKey: async (kid, { alg }) => {
+            const candidates = kid === undefined ? usableFor(alg) : [await findKey(kid)];
+            isLast = attempt + 1 >= candidates.length;
+            used = candidates[attempt];
+            return used;
+          },
+        });
+        const { cty } = header;
+        return { plaintext, kid: used?.kid ?? '', ...(typeof cty === 'string' ? { contentType: cty } : {}) };
+      } catch (error) {
+        if (isLast || !isCryptoError(error, 'crypto.cannot_decrypt')) throw openError(error);
+      }
+    }
   }
 
   await enqueue(false);
@@ -208,27 +247,7 @@ export async function createPop(options: PopOptions): Promise<Pop> {
       return jwk !== undefined && isPublished ? publicJwkToPem(jwk) : undefined;
     },
     list: () => document.keys.map(infoOf),
-    async open(jwe, { maxBytes = defaultMaxSealedBytes } = {}) {
-      try {
-        const { header, plaintext } = await decryptCompactJwe(jwe, {
-          maxBytes,
-          findKey: async (kid) => {
-            const found = usable(kid);
-            if (found !== undefined) return found;
-            await reload();
-            return usable(kid);
-          },
-        });
-        const { cty, kid } = header;
-        return {
-          plaintext,
-          kid: typeof kid === 'string' ? kid : '',
-          ...(typeof cty === 'string' ? { contentType: cty } : {}),
-        };
-      } catch (error) {
-        throw openError(error);
-      }
-    },
+    open: async (jwe, { maxBytes = defaultMaxSealedBytes } = {}) => open(jwe, maxBytes),
     async sign(payload, { typ, alg }) {
       const now = clock.now();
       const key = document.keys.find(
