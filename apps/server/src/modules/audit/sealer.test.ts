@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
+import type { JsonObject } from '@gatehouse/contracts';
+import { canonicalJson } from '@gatehouse/crypto';
 import { createFakeClock } from '@gatehouse/testkit';
 import { sql } from 'kysely';
 import type { Tx } from '../../kernel/index.ts';
@@ -234,6 +236,40 @@ test('nothing is sealed or signed on a head that is not the last seal', async ()
   await assert.rejects(audit.writeCheckpoint({ force: true }), /the chain was changed from outside/);
   await setHead(truth);
   assert.equal(await audit.sealPending(), 1);
+});
+
+test('numbers and texts at the edges come back from the database as they were hashed', async () => {
+  const numbers = [-0, 0.1 + 0.2, 1e21, 1e-7, 5e-324, Number.MAX_VALUE, 2 ** 53, -1.5e-300, 100];
+  const text = 'NUL \u0000, lone \ud800, e\u0301 and é, 日本 😀 "quoted" \\u0041 \u2028';
+  const details: JsonObject = {
+    numbers,
+    text,
+    ['__proto__']: { own: true },
+    ключ: null,
+    '': 'empty',
+    b: [[], {}],
+    a: true,
+  };
+  await db.transaction((tx) =>
+    audit.append(tx, {
+      action: 'test.happened',
+      organization: 'acme',
+      origin,
+      target: { type: 'x', id: text },
+      details,
+    }),
+  );
+  await audit.sealPending();
+  const entries = await sealed();
+  assertChain(entries);
+  const kept = entries.at(-1)?.details ?? {};
+  assert.deepEqual(
+    kept['numbers'],
+    numbers.map((number) => number + 0),
+  );
+  assert.deepEqual(Object.keys(kept).sort(), Object.keys(details).sort());
+  const line = canonicalJson(entries.at(-1));
+  assert.equal(canonicalJson(JSON.parse(line)), line);
 });
 
 test('the database refuses to change, remove or empty what was recorded', async () => {
