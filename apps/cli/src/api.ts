@@ -99,10 +99,10 @@ export function createApi({
     server,
     organization,
     call,
-    /** Every item of a list, page by page, at most `limit`. */
+    /** Every item of a list, page by page; at most `limit` when given. */
     async list(
       path: string,
-      { limit = 10_000, query = {} }: { limit?: number; query?: Call['query'] } = {},
+      { limit = Number.POSITIVE_INFINITY, query = {} }: { limit?: number; query?: Call['query'] } = {},
     ): Promise<JsonObject[]> {
       const items: JsonObject[] = [];
       let cursor: string | undefined;

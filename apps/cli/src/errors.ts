@@ -72,15 +72,22 @@ export class ServerRefusal extends CliError {
   readonly serverCode: string;
 
   constructor(status: number, problem: JsonObject, fix?: string) {
-    const text = (name: string) => (typeof problem[name] === 'string' ? problem[name] : undefined);
-    super('cli.internal', text('detail') ?? text('title') ?? `The server answered ${status}.`, {
-      ...(fix === undefined ? {} : { fix }),
-      problem,
-    });
+    const members = textMembers(problem);
+    super('cli.internal', refusalText(status, members), { ...(fix === undefined ? {} : { fix }), problem });
     this.name = 'ServerRefusal';
     this.status = status;
-    this.serverCode = text('code') ?? 'unknown';
+    this.serverCode = members.code ?? 'unknown';
   }
+}
+
+function textMembers(problem: JsonObject): { title?: string; detail?: string; code?: string } {
+  return Object.fromEntries(Object.entries(problem).filter(([, value]) => typeof value === 'string'));
+}
+
+/** The detail; with the title in front where that says more than a kind of answer does. */
+function refusalText(status: number, { title, detail, code }: ReturnType<typeof textMembers>): string {
+  if (detail === undefined) return title === undefined ? `The server answered ${status}.` : `${title}.`;
+  return title === undefined || code?.startsWith('kernel.') ? detail : `${title}. ${detail}`;
 }
 
 /** A usage error: nothing was sent. */

@@ -1,12 +1,9 @@
 import type { JsonObject } from '@gatehouse/contracts';
-import { isJsonObject, parseJsonStrict } from '@gatehouse/crypto';
 import { CliError, ServerRefusal } from './errors.ts';
 import { version } from './version.ts';
 
 /** Longest wait for an answer, milliseconds; applying a large declaration hashes many passwords. */
 const answerTimeoutMs = 120_000;
-/** Largest answer read at once, bytes. */
-const maxAnswerBytes = 64 * 1024 * 1024;
 
 /** One call. */
 export interface Call {
@@ -84,7 +81,8 @@ function readAnswer(server: string, { status, headers }: Response, text: string)
       fix: 'check --url; a proxy before the server may have answered in its place',
     });
   }
-  if (status >= 400) throw new ServerRefusal(status, answer, refusalFix(status, headers.get('retry-after')));
+  if (status >= 400)
+    throw new ServerRefusal(status, answer, refusalFix(status, answer['code'], headers.get('retry-after')));
   return answer;
 }
 
@@ -94,14 +92,23 @@ function isJsonType(type: string): boolean {
 
 function readJson(text: string): JsonObject | undefined {
   try {
-    const value = parseJsonStrict(text, { maxBytes: maxAnswerBytes });
-    return isJsonObject(value) ? value : undefined;
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : undefined;
   } catch {
     return undefined;
   }
 }
 
-function refusalFix(status: number, retryAfter: string | null): string | undefined {
+/** What to do about a refusal whose own text cannot know the options of this program. */
+const fixes: Readonly<Record<string, string>> = {
+  'keys.not_ready': 'wait until then; in an emergency add --force',
+  'identity.organization_required': 'add --organization <name>',
+  'identity.foreign_account': 'add --organization <name> of that one',
+};
+
+function refusalFix(status: number, code: unknown, retryAfter: string | null): string | undefined {
+  const fix = typeof code === 'string' && Object.hasOwn(fixes, code) ? fixes[code] : undefined;
+  if (fix !== undefined) return fix;
   if (retryAfter !== null && (status === 429 || status === 503)) return `try again in ${retryAfter} s`;
   if (status === 403) return 'ask an administrator for a role that has it, or log in as someone who does';
   if (status >= 500) return 'look for the request in the log of the server';

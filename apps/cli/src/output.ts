@@ -119,17 +119,18 @@ function tableText<T>(items: readonly T[], columns: readonly Column<T>[], headin
 }
 
 function errorText(error: CliError, bad: (text: string) => string): string {
-  const { message, fix, problem } = error;
-  const lines = message.split('\n');
-  // Faults found here are the message already.
-  const told = !(error instanceof ServerRefusal) || !Array.isArray(problem['errors']);
-  const errors = told ? [] : (problem['errors'] as JsonObject[]);
+  const [first, ...more] = error.message.split('\n');
+  // Faults found by this program are its message already; of a server's one fault, the message lacks only the fix.
+  const isTold = !(error instanceof ServerRefusal) || !Array.isArray(error.problem['errors']);
+  const errors = isTold ? [] : (error.problem['errors'] as JsonObject[]);
+  const fix = error.fix ?? (errors.length === 1 && errors[0] ? text(errors[0], 'fix') : '');
+  const request = text(error.problem, 'request_id');
   return [
-    `${bad('gatehouse:')} ${lines[0]}`,
-    ...lines.slice(1).map((line) => `  ${line}`),
-    ...(errors.length > 1 || (errors.length === 1 && errors[0]?.['fix']) ? errors.map(fieldText) : []),
-    ...(fix === undefined ? [] : [`  → ${fix}`]),
-    ...(typeof problem['request_id'] === 'string' ? [`  request ${problem['request_id']}`] : []),
+    `${bad('gatehouse:')} ${first}`,
+    ...more.map((line) => `  ${line}`),
+    ...(errors.length > 1 ? errors.map(fieldText) : []),
+    ...(fix === '' ? [] : [`  → ${oneLine(fix)}`]),
+    ...(request === '' ? [] : [`  request ${oneLine(request)}`]),
     '',
   ].join('\n');
 }

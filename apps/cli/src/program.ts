@@ -13,6 +13,7 @@ import { secretsListCommand } from './commands/secrets-list.ts';
 import { secretsRestoreCommand } from './commands/secrets-restore.ts';
 import { servicesCreateCommand } from './commands/services-create.ts';
 import { servicesListCommand } from './commands/services-list.ts';
+import { usersArchiveCommand } from './commands/users-archive.ts';
 import { usersCreateCommand } from './commands/users-create.ts';
 import { usersListCommand } from './commands/users-list.ts';
 import { usersRestoreCommand } from './commands/users-restore.ts';
@@ -101,6 +102,7 @@ function addCommands(program: Command, cli: Cli): void {
   usersListCommand(users, cli);
   usersCreateCommand(users, cli);
   usersSuspendCommand(users, cli);
+  usersArchiveCommand(users, cli);
   usersRestoreCommand(users, cli);
   const services = program.command('services').description('applications, backends and machine accounts');
   servicesListCommand(services, cli);

@@ -1,5 +1,4 @@
 import type { DeclarationApplied, DeclarationPlan, JsonObject } from '@gatehouse/contracts';
-import { DeclarationError, readDeclaration } from '@gatehouse/declaration';
 import type { Command } from 'commander';
 import type { Cli } from '../cli.ts';
 import { assertConfirmed } from '../confirm.ts';
@@ -50,6 +49,8 @@ export function applyCommand(parent: Command, cli: Cli): void {
 }
 
 async function read(file: string) {
+  // Loaded when needed: schemas and YAML double the start of every other command.
+  const { DeclarationError, readDeclaration } = await import('@gatehouse/declaration');
   try {
     return await readDeclaration(file);
   } catch (error) {

@@ -3,7 +3,6 @@ import { loginOf, type SessionTokens } from '../api.ts';
 import type { Cli } from '../cli.ts';
 import { ServerRefusal, usageError } from '../errors.ts';
 import { passwordFileOption, refusePasswordOption } from '../password-option.ts';
-import { sealCredentials } from '../seal-credentials.ts';
 
 /** `gatehouse login`: signs in and keeps the tokens for the commands that follow. */
 export function loginCommand(parent: Command, cli: Cli): void {
@@ -43,12 +42,10 @@ export function loginCommand(parent: Command, cli: Cli): void {
     }
 
     async function post(): Promise<SessionTokens> {
+      const { sealCredentials } = await import('../seal-credentials.ts');
       const sealed = await sealCredentials(api, { username, password });
       // At sign-in the organization is where the user is a member; for the other commands an operator chooses it.
-      const body = {
-        credentials: sealed,
-        ...(api.organization === undefined ? {} : { organization: api.organization }),
-      };
+      const body = { credentials: sealed, organization: api.organization };
       return (await api.open('/v1/sessions', { method: 'POST', body })) as unknown as SessionTokens;
     }
   });

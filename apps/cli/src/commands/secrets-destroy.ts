@@ -24,10 +24,7 @@ export function secretsDestroyCommand(parent: Command, cli: Cli): void {
       const api = await cli.api();
       const secret = await api.call(`/v1/secrets/${encodeURIComponent(id)}/destroy`, {
         method: 'POST',
-        body: {
-          ...(delaySeconds === undefined ? {} : { delay_seconds: delaySeconds }),
-          ...(reason === undefined ? {} : { reason }),
-        },
+        body: { delay_seconds: delaySeconds, reason },
       });
       cli.output.json(secret);
       cli.output.line(

@@ -34,7 +34,7 @@ export function usersCreateCommand(parent: Command, cli: Cli): void {
         });
     const user = await api.call('/v1/users', {
       method: 'POST',
-      body: { username, roles, ...(uid === undefined ? {} : { uid }), ...(password === undefined ? {} : { password }) },
+      body: { username, uid, password, roles },
     });
     cli.output.json(user);
     cli.output.line(`Created ${text(user, 'username')} with the uid ${text(user, 'uid')}.`);
