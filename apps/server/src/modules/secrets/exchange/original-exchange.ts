@@ -64,7 +64,7 @@ export function createOriginalExchange(deps: OriginalExchangeDeps) {
     form: OriginalForm,
     options: { secrets: boolean; origin: Origin },
   ): Promise<OriginalResponse> {
-    const subject = await subjectTokens.verify(form.subjectToken);
+    const subject = await subjectTokens.verifyUser(form.subjectToken);
     const actor = form.actorToken === undefined ? undefined : await subjectTokens.verify(form.actorToken);
     const act = actor && extendActors({ sub: actor.subject, iss: actor.issuer }, actor.actor);
     if (actor && !act) throw new ExchangeRefused('invalid_request', 'The chain of actors is too long.');

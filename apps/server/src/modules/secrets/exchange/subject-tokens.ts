@@ -62,30 +62,41 @@ export function createSubjectTokens({ db, clock, issuers, remoteKeys, publicUrl,
     return undefined;
   };
 
+  /**
+   * Verifies a token, whoever it is about.
+   * @throws ExchangeRefused `invalid_grant` (not acceptable; the reason is not told apart), `temporarily_unavailable`
+   */
+  const verify = async (token: string): Promise<Subject> => {
+    try {
+      const issuer = readIssuer(token);
+      if (issuer === publicUrl) {
+        const claims = await verifyOwn(token);
+        if (!claims) throw notAcceptable();
+        return toSubject(claims, typeof claims['org'] === 'string' ? claims['org'] : '');
+      }
+      const trusted = await db.read((tx) => issuers.find(tx, issuer));
+      if (!trusted) throw notAcceptable();
+      return toSubject(await verifyForeign(token, trusted));
+    } catch (error) {
+      if (error instanceof RemoteKeysError) {
+        throw new ExchangeRefused('temporarily_unavailable', 'The keys of the token’s issuer cannot be had.', error);
+      }
+      if (isCryptoError(error) || isAppError(error, 'kernel.unauthenticated')) throw notAcceptable(error);
+      throw error;
+    }
+  };
+
   return {
     /**
-     * Verifies a subject or actor token.
-     * @throws ExchangeRefused `invalid_grant` (not acceptable; the reason is not told apart), `temporarily_unavailable`
+     * Verifies a subject token: one about a user. A service's own token is about nobody whose secret it could be.
+     * @throws ExchangeRefused as {@link verify}
      */
-    async verify(token: string): Promise<Subject> {
-      try {
-        const issuer = readIssuer(token);
-        if (issuer === publicUrl) {
-          const claims = await verifyOwn(token);
-          if (!claims) throw notAcceptable();
-          return toSubject(claims, typeof claims['org'] === 'string' ? claims['org'] : '');
-        }
-        const trusted = await db.read((tx) => issuers.find(tx, issuer));
-        if (!trusted) throw notAcceptable();
-        return toSubject(await verifyForeign(token, trusted));
-      } catch (error) {
-        if (error instanceof RemoteKeysError) {
-          throw new ExchangeRefused('temporarily_unavailable', 'The keys of the token’s issuer cannot be had.', error);
-        }
-        if (isCryptoError(error) || isAppError(error, 'kernel.unauthenticated')) throw notAcceptable(error);
-        throw error;
-      }
+    async verifyUser(token: string): Promise<Subject> {
+      const subject = await verify(token);
+      if (subject.issuer === publicUrl && subject.subject === subject.clientId) throw notAcceptable();
+      return subject;
     },
+    verify,
   };
 }
 

@@ -1,5 +1,6 @@
 import type { JsonObject } from '@gatehouse/contracts';
-import { type Clock, epochSeconds, isAppError, type Origin, type Random } from '../../../kernel/index.ts';
+import { type Clock, type Db, epochSeconds, isAppError, type Origin, type Random } from '../../../kernel/index.ts';
+import type { Audit } from '../../audit/index.ts';
 import type { Keys } from '../../keys/index.ts';
 import type { UserSecrets } from '../user-secrets/user-secret-service.ts';
 import { type Recipient, type Recipients, sealSecret } from './recipients.ts';
@@ -42,7 +43,15 @@ export interface ExchangeResponse {
   readonly scope?: string;
 }
 
+interface ExchangeInput {
+  client: Recipient;
+  params: ExchangeParams;
+  origin: Origin;
+}
+
 interface TokenExchangeDeps {
+  db: Db;
+  audit: Pick<Audit, 'append'>;
   clock: Clock;
   random: Random;
   keys: Pick<Keys, 'sign'>;
@@ -57,19 +66,15 @@ interface TokenExchangeDeps {
  * The steps are in one place and in one order, so that none can be forgotten.
  */
 export function createTokenExchange(deps: TokenExchangeDeps) {
-  const { clock, random, keys, publicUrl, subjectTokens, recipients, userSecrets } = deps;
+  const { db, clock, random, audit, keys, publicUrl, subjectTokens, recipients, userSecrets } = deps;
 
-  return async function exchangeToken(input: {
-    client: Recipient;
-    params: ExchangeParams;
-    origin: Origin;
-  }): Promise<ExchangeResponse> {
+  const exchange = async (input: ExchangeInput): Promise<ExchangeResponse> => {
     const { client, params, origin } = input;
     const requested = params.requested_token_type || tokenTypes.accessToken;
     // 1 the form
     assertForm(params, requested, client);
     // 2 the subject: a user, of this organization, whose token was meant for this service
-    const subject = await subjectTokens.verify(params.subject_token ?? '');
+    const subject = await subjectTokens.verifyUser(params.subject_token ?? '');
     assertForClient(subject, client, publicUrl);
     // 3 the actor, if any
     const actor = params.actor_token ? await subjectTokens.verify(params.actor_token) : undefined;
@@ -120,6 +125,30 @@ export function createTokenExchange(deps: TokenExchangeDeps) {
       scope: scope.join(' '),
     };
   };
+
+  return async function exchangeToken(input: ExchangeInput): Promise<ExchangeResponse> {
+    try {
+      return await exchange(input);
+    } catch (error) {
+      if (error instanceof ExchangeRefused) await recordRefusal(input, error);
+      throw error;
+    }
+  };
+
+  /** A refused exchange is a security event: who asked, and why it was refused. Nothing of the token is kept. */
+  async function recordRefusal({ client, params, origin }: ExchangeInput, refusal: ExchangeRefused): Promise<void> {
+    await db.transaction((tx) =>
+      audit.append(tx, {
+        action: 'secret.refused',
+        organization: client.organization,
+        origin,
+        target: { type: 'service', id: client.clientId },
+        outcome: 'failure',
+        ...(params.reason ? { reason: params.reason.slice(0, 500) } : {}),
+        details: { error: refusal.error, description: refusal.description },
+      }),
+    );
+  }
 
   async function release(
     subject: Subject,
