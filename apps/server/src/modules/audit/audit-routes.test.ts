@@ -87,7 +87,13 @@ test('only an operator sees other organizations', async () => {
 });
 
 test('callers without the permission, without a token, or who are no operators are refused', async () => {
-  for (const path of ['/v1/audit', '/v1/audit/export', '/v1/audit/checkpoints', '/v1/audit/checkpoints/latest']) {
+  for (const path of [
+    '/v1/audit',
+    '/v1/audit/export',
+    '/v1/audit/checkpoints',
+    '/v1/audit/checkpoints/latest',
+    '/v1/audit/keys',
+  ]) {
     assert.equal((await get('developer', path)).statusCode, 403, path);
     assert.equal((await get('nobody', path)).statusCode, 401, path);
   }
@@ -193,7 +199,7 @@ test('an export of many pages is complete, and ends although entries keep coming
   assert.equal(entries.filter((entry) => entry.action === 'bulk.happened').length, more);
 });
 
-test('checkpoints are listed oldest first, the newest alone, and the keys are public', async () => {
+test('checkpoints are listed oldest first, the newest alone, and the public keys are there', async () => {
   await audit.writeCheckpoint({ force: true });
   await append({});
   await audit.sealPending();
@@ -211,9 +217,7 @@ test('checkpoints are listed oldest first, the newest alone, and the keys are pu
   assert.equal(latest.number, 2);
   assert.deepEqual(second.items, [latest]);
   assert.equal(second.next_cursor, undefined);
-  const keys = (await app.inject({ url: '/v1/audit/keys', headers: { host: '127.0.0.1:8400' } })).json<{
-    keys: JsonObject[];
-  }>();
+  const keys = (await get('acme', '/v1/audit/keys')).json<{ keys: JsonObject[] }>();
   assert.deepEqual(keys, { keys: [fixture.signer.jwk] });
 });
 

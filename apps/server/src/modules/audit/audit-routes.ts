@@ -144,7 +144,7 @@ export function createAuditRoutes({ db, auditKeys }: { db: Db; auditKeys: AuditK
     app.get(
       '/v1/audit/keys',
       {
-        config: { auth: { public: 'public keys for verifying checkpoints; whoever holds an export needs them' } },
+        config: readAuth,
         schema: {
           summary: 'Public keys that signed checkpoints, expired ones included',
           tags,
