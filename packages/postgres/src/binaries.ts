@@ -61,7 +61,7 @@ interface LibraryLink {
  * npm packages cannot hold symbolic links, so `libpq.so.5` and its like are made by the package's install script. Where
  * that did not run (`--ignore-scripts`, an install-script policy), they are missing. We then make them in `directory`,
  * which is ours, rather than in node_modules, which may be read-only, and the dynamic linker is told to look there.
- * Returns the directory to add to the library path, or undefined when nothing is missing.
+ * Returns the library path that is needed, or undefined when nothing is missing.
  */
 export async function completeLibraries(binaries: Binaries, directory: string): Promise<string | undefined> {
   const missing = await missingLinks(binaries);
@@ -69,7 +69,8 @@ export async function completeLibraries(binaries: Binaries, directory: string): 
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { mode: 0o755 });
   for (const link of missing) await symlink(join(binaries.root, 'lib', link.file), join(directory, link.name));
-  return directory;
+  // A library looks for its own libraries beside the name it was loaded by, so both places are named.
+  return `${directory}:${join(binaries.root, 'lib')}`;
 }
 
 async function missingLinks(binaries: Binaries): Promise<LibraryLink[]> {

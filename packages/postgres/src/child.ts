@@ -7,7 +7,7 @@ export interface Launch {
   readonly command: string;
   readonly args: readonly string[];
   readonly identity: Identity;
-  readonly libraryDirectory: string | undefined;
+  readonly libraryPath: string | undefined;
   /** The open lock file. The child inherits it, so the directory stays locked while any of its processes lives. */
   readonly lockFd: number;
   /** Text for the child's standard input; nothing (`/dev/null`) when absent. */
@@ -49,13 +49,13 @@ exec "$@" 4<&-
 `;
 
 /** Starts a program under the watchdog, in a session of its own, so that a terminal's Ctrl-C does not reach it. */
-export function launch({ command, args, identity, libraryDirectory, lockFd, input }: Launch): Child {
+export function launch({ command, args, identity, libraryPath, lockFd, input }: Launch): Child {
   const shell = ['/bin/sh', '-c', watchdogScript, 'gatehouse-postgres', command, ...args];
   const [program = '', ...rest] = [...identity.prefix, ...shell];
   const child = spawn(program, rest, {
     cwd: '/',
     detached: true,
-    env: environment(libraryDirectory),
+    env: environment(libraryPath),
     stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe', lockFd, 'pipe'],
     ...identity.drop,
   });
@@ -103,12 +103,12 @@ export async function run(options: Launch): Promise<Outcome> {
 }
 
 /** A fixed environment: the same result under every locale and time zone, and no secret of ours in `/proc`. */
-function environment(libraryDirectory: string | undefined): NodeJS.ProcessEnv {
+function environment(libraryPath: string | undefined): NodeJS.ProcessEnv {
   return {
     PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
     LC_ALL: 'C',
     TZ: 'UTC',
-    LIBRARIES: libraryDirectory ?? '', // Exported by the script: macOS takes DYLD_* from whatever starts its own sh.
+    LIBRARIES: libraryPath ?? '', // Exported by the script: macOS takes DYLD_* from whatever starts its own sh.
   };
 }
 

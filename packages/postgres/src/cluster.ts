@@ -106,7 +106,7 @@ async function initialise(context: ClusterContext, password: string): Promise<vo
       ...(ephemeral ? ['--no-sync'] : []),
     ],
     identity: initialiser,
-    libraryDirectory: context.runtime.libraryDirectory,
+    libraryPath: context.runtime.libraryPath,
     lockFd: context.lockFd,
   });
   if (outcome.exitCode !== 0) {
@@ -137,7 +137,7 @@ async function runSql(context: ClusterContext, cluster: string, statements: stri
     command: context.runtime.binaries.postgres,
     args: ['--single', '-D', cluster, ...settings.flatMap((setting) => ['-c', setting]), 'postgres'],
     identity: context.runtime.initialiser,
-    libraryDirectory: context.runtime.libraryDirectory,
+    libraryPath: context.runtime.libraryPath,
     lockFd: context.lockFd,
     input: statements.map((statement) => `${statement};\n`).join(''),
   });

@@ -49,8 +49,8 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   const directory = await makeDirectory(dataDir);
   const lock = await takeDirectory(directory, log);
   try {
-    const libraryDirectory = await completeLibraries(installed, `${directory}/libraries`);
-    const runtime = await chooseRuntime({ binaries: installed, dataDir, directory, libraryDirectory });
+    const libraryPath = await completeLibraries(installed, `${directory}/libraries`);
+    const runtime = await chooseRuntime({ binaries: installed, dataDir, directory, libraryPath });
     const context = { runtime, lockFd: lock.fd, directory, ephemeral };
     const password = await ensureCluster(context);
     const socketDirectory = await prepareSocketDirectory(directory, runtime.identity);

@@ -31,8 +31,8 @@ export interface Runtime {
   /** Who runs `initdb`: it needs a uid with a name in the user database, which the server itself does not. */
   readonly initialiser: Identity;
   readonly binaries: Binaries;
-  /** Where the libraries are that `binaries` lacks; see binaries.ts. */
-  readonly libraryDirectory: string | undefined;
+  /** Where the libraries are that `binaries` lacks (binaries.ts). */
+  readonly libraryPath: string | undefined;
 }
 
 /**
@@ -43,7 +43,7 @@ const unprivilegedId = 65_530;
 
 interface RuntimeOptions {
   readonly binaries: Binaries;
-  readonly libraryDirectory: string | undefined;
+  readonly libraryPath: string | undefined;
   /** `<dataDir>/postgres`. */
   readonly directory: string;
   readonly dataDir: string;
@@ -51,12 +51,12 @@ interface RuntimeOptions {
 
 /** Decides who runs PostgreSQL with its data in `directory`. Tries it out, rather than reading modes. */
 export async function chooseRuntime(options: RuntimeOptions): Promise<Runtime> {
-  const { binaries, libraryDirectory, directory } = options;
+  const { binaries, libraryPath, directory } = options;
   const uid = process.geteuid?.() ?? 0;
   if (uid !== 0) return ordinaryRuntime(options, uid, process.getegid?.() ?? uid);
 
   const dropped = await unprivilegedUser(options.dataDir);
-  const installed = { binaries, libraryDirectory };
+  const installed = { binaries, libraryPath };
   if (await probe(dropped, directory, installed)) return droppedRuntime(installed, dropped);
 
   const namespace = namespaceIdentity(0, 0, await namedUser());
@@ -65,7 +65,7 @@ export async function chooseRuntime(options: RuntimeOptions): Promise<Runtime> {
   }
 
   if (await probe(dropped, directory, undefined)) {
-    const copied = { binaries: await copyBinaries(binaries, join(directory, 'binaries')), libraryDirectory: undefined };
+    const copied = { binaries: await copyBinaries(binaries, join(directory, 'binaries')), libraryPath: undefined };
     if (await probe(dropped, directory, copied)) return droppedRuntime(copied, dropped);
   }
   throw new EmbeddedPostgresError(
@@ -83,11 +83,10 @@ export async function giveTo(identity: Identity, path: string): Promise<void> {
   await chown(path, identity.fileUid, identity.fileGid);
 }
 
-/** The binaries and where the libraries are that they lack. */
-type Programs = Pick<Runtime, 'binaries' | 'libraryDirectory'>;
+type Programs = Pick<Runtime, 'binaries' | 'libraryPath'>;
 
 async function ordinaryRuntime(options: RuntimeOptions, uid: number, gid: number): Promise<Runtime> {
-  const programs = { binaries: options.binaries, libraryDirectory: options.libraryDirectory };
+  const programs = { binaries: options.binaries, libraryPath: options.libraryPath };
   const identity: Identity = { description: `uid ${uid}`, fileUid: uid, fileGid: gid, drop: {}, prefix: [] };
   if (hasName()) return { identity, initialiser: identity, ...programs };
   // A uid without a name (`docker run --user 1234`): the namespace shows initdb ours as one that has a name.
@@ -163,7 +162,7 @@ function probe(identity: Identity, directory: string, programs: Programs | undef
 cd "$1" || exit 1
 if [ -n "$3" ]; then export LD_LIBRARY_PATH="$3" DYLD_LIBRARY_PATH="$3"; fi
 if [ -n "$2" ]; then exec "$2" --version; fi`;
-  const args = [directory, programs?.binaries.postgres ?? '', programs?.libraryDirectory ?? ''];
+  const args = [directory, programs?.binaries.postgres ?? '', programs?.libraryPath ?? ''];
   const [program = '', ...rest] = [...identity.prefix, '/bin/sh', '-c', script, 'probe', ...args];
   return new Promise((resolve) => {
     const child = spawn(program, rest, { cwd: '/', stdio: 'ignore', ...identity.drop });

@@ -135,7 +135,7 @@ async function startOnce(
     command: context.runtime.binaries.postgres,
     args: ['-D', cluster, ...settings],
     identity: context.runtime.identity,
-    libraryDirectory: context.runtime.libraryDirectory,
+    libraryPath: context.runtime.libraryPath,
     lockFd: context.lockFd,
   });
   onLaunched(child);

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chmod, chown, lstat, mkdir, readdir, rm } from 'node:fs/promises';
+import { chown, lstat, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EmbeddedPostgresError, systemErrorCode } from './error.ts';
 import type { Identity } from './identity.ts';
@@ -14,11 +14,14 @@ const maxBytes = 104 - 15;
 export async function prepareSocketDirectory(directory: string, identity: Identity): Promise<string> {
   const beside = join(directory, 'socket');
   if (Buffer.byteLength(beside) <= maxBytes) {
+    // What a killed server left; nobody listens there any more, since the lock of the directory is ours.
+    await rm(beside, { recursive: true, force: true });
     await makeOwned(beside, identity);
     return beside;
   }
   const hash = createHash('sha256').update(directory).digest('hex').slice(0, 16);
   const short = `/tmp/gatehouse-${identity.fileUid}-${hash}`;
+  await removeOurs(short, identity);
   await makeOwned(short, identity);
   return short;
 }
@@ -29,23 +32,23 @@ export async function removeSocketDirectory(directory: string, socketDirectory: 
 }
 
 async function makeOwned(path: string, identity: Identity): Promise<void> {
-  try {
-    await mkdir(path, { mode: 0o700 });
-    await chown(path, identity.fileUid, identity.fileGid);
-  } catch (cause) {
-    if (systemErrorCode(cause) !== 'EEXIST') throw cause;
-  }
-  const stat = await lstat(path);
-  const ours = process.geteuid?.();
-  // In /tmp anybody may have made it before us, to be where our clients connect to.
-  if (!stat.isDirectory() || (stat.uid !== identity.fileUid && stat.uid !== ours)) {
+  await mkdir(path, { mode: 0o700 });
+  await chown(path, identity.fileUid, identity.fileGid);
+}
+
+/** In /tmp anybody may have made it before us, to be where our clients connect to. */
+async function removeOurs(path: string, identity: Identity): Promise<void> {
+  const stat = await lstat(path).catch((cause: unknown) => {
+    if (systemErrorCode(cause) === 'ENOENT') return undefined;
+    throw cause;
+  });
+  if (stat === undefined) return;
+  const ours = stat.uid === identity.fileUid || stat.uid === process.geteuid?.();
+  if (!ours) {
     throw new EmbeddedPostgresError(
       'data_dir_unusable',
       `The socket directory ${path} belongs to somebody else (uid ${stat.uid}). Remove it, or choose a data directory with a shorter path.`,
     );
   }
-  await chown(path, identity.fileUid, identity.fileGid);
-  await chmod(path, 0o700);
-  // Left by a server that was killed. Nobody listens there any more: the lock of the data directory is ours.
-  for (const entry of await readdir(path)) await rm(join(path, entry), { recursive: true, force: true });
+  await rm(path, { recursive: true });
 }

@@ -1,5 +1,5 @@
 /**
- * A program that runs an embedded PostgreSQL, for tests that kill it: `node fixture-server.ts <dataDir>`. Tells what
+ * A program that runs an embedded PostgreSQL, for tests that kill it: `node fixture-server.ts <dataDir> [ephemeral]`. Tells what
  * happens as JSON lines; ends cleanly when its standard input ends.
  */
 import { once } from 'node:events';
@@ -13,10 +13,11 @@ const logTo =
 const log: PostgresLog = { debug: logTo('debug'), info: logTo('info'), warn: logTo('warn'), error: logTo('error') };
 
 process.on('SIGINT', () => tell({ event: 'interrupted' }));
-const [dataDir = ''] = process.argv.slice(2);
+const [dataDir = '', mode] = process.argv.slice(2);
 try {
   const server = await startEmbeddedPostgres({
     dataDir,
+    ephemeral: mode === 'ephemeral',
     log,
     onFailed: ({ code, message }) => tell({ event: 'failed', code, message }),
   });

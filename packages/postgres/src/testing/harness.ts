@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -42,6 +42,10 @@ export interface FixtureOptions {
   readonly uid?: number;
   readonly gid?: number;
   readonly env?: NodeJS.ProcessEnv;
+  /** Without fsync: the disk is what tests wait for. */
+  readonly ephemeral?: boolean;
+  /** As root of a container: with other users, without user namespaces. Needs root. */
+  readonly inContainer?: boolean;
   /** Another copy of the fixture, and of node. */
   readonly program?: string;
   readonly node?: string;
@@ -73,10 +77,12 @@ export async function filledDirectory(): Promise<string> {
 /** Starts the fixture. It is ended with its directory, whatever became of the test. */
 export function startFixture(options: FixtureOptions): Fixture {
   const command = [
+    ...(options.inContainer === true ? ['unshare', '--user', '/bin/sh', '-c', containerScript, 'container'] : []),
     ...(options.prefix ?? []),
     options.node ?? process.execPath,
     options.program ?? fixtureProgram,
     options.dataDir,
+    ...(options.ephemeral === true ? ['ephemeral'] : []),
   ];
   const [program = '', ...args] = command;
   const child: ChildProcess = spawn(program, args, {
@@ -86,6 +92,7 @@ export function startFixture(options: FixtureOptions): Fixture {
     ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.gid ?? options.uid }),
     ...(options.env === undefined ? {} : { env: options.env }),
   });
+  if (options.inContainer === true) void allowUsers(child.pid ?? 0);
   const events: FixtureEvent[] = [];
   let wake: (() => void)[] = [];
   let hasEnded = false;
@@ -132,6 +139,20 @@ export function startFixture(options: FixtureOptions): Fixture {
   };
   running.set(fixture, options.dataDir);
   return fixture;
+}
+
+/** Waits until it has users, becomes root (with root's capabilities, but in the container), switches user namespaces off. */
+const containerScript = `
+until grep -q . /proc/self/uid_map && grep -q . /proc/self/gid_map; do sleep 0.01; done
+exec setpriv --reuid=0 --regid=0 --clear-groups /bin/sh -c 'echo 0 >/proc/sys/user/max_user_namespaces && exec "$@"' container "$@"
+`;
+
+/** Gives the process, once it has its user namespace, the users 0 to 69,999 of this machine. */
+async function allowUsers(pid: number): Promise<void> {
+  const own = await readlink('/proc/self/ns/user');
+  await until(async () => (await readlink(`/proc/${pid}/ns/user`)) !== own, 'the user namespace is there');
+  await writeFile(`/proc/${pid}/gid_map`, '0 0 70000\n');
+  await writeFile(`/proc/${pid}/uid_map`, '0 0 70000\n');
 }
 
 /** Starts the fixture and returns when its database takes connections. */
