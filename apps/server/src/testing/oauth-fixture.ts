@@ -104,7 +104,7 @@ export function pkce(): { verifier: string; challenge: string } {
 }
 
 /** A browser without scripts: it keeps cookies and follows redirects inside our origin. */
-export function createBrowser(first: App) {
+export function createBrowser(first: App, origin = 'http://127.0.0.1:8400') {
   const cookies = new Map<string, string>();
   let app = first;
   const send = async (request: InjectOptions): Promise<LightMyRequestResponse> => {
@@ -145,7 +145,7 @@ export function createBrowser(first: App) {
       await send({
         method: 'POST',
         url: new URL(action, 'http://127.0.0.1:8400').pathname,
-        headers: { 'content-type': 'application/x-www-form-urlencoded', origin: 'http://127.0.0.1:8400' },
+        headers: { 'content-type': 'application/x-www-form-urlencoded', origin },
         payload: form.toString(),
       }),
     );

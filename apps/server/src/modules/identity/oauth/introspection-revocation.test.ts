@@ -8,14 +8,22 @@ const backend = await t.createService('backend', { grants: ['client_credentials'
 const records = await t.createService('records', { grants: ['client_credentials'] });
 const { uid } = await t.createUser('alice');
 const operator = await t.operatorToken();
-await t.app.inject({ method: 'POST', url: '/v1/organizations', headers: { authorization: `Bearer ${operator}` }, payload: { name: 'globex' } });
+await t.app.inject({
+  method: 'POST',
+  url: '/v1/organizations',
+  headers: { authorization: `Bearer ${operator}` },
+  payload: { name: 'globex' },
+});
 const foreignAnswer = await t.app.inject({
   method: 'POST',
   url: '/v1/services',
   headers: { authorization: `Bearer ${operator}`, 'gatehouse-organization': 'globex' },
   payload: { name: 'spy', grants: ['client_credentials'] },
 });
-const foreign = { clientId: foreignAnswer.json().client_id as string, secret: foreignAnswer.json().client_secret as string };
+const foreign = {
+  clientId: foreignAnswer.json().client_id as string,
+  secret: foreignAnswer.json().client_secret as string,
+};
 
 async function token(service = backend, form: Record<string, string> = {}): Promise<string> {
   const answer = await t.post('/oauth/token', { grant_type: 'client_credentials', ...form }, service);
@@ -23,7 +31,11 @@ async function token(service = backend, form: Record<string, string> = {}): Prom
   return (answer.json() as { access_token: string }).access_token;
 }
 async function signIn() {
-  const answer = await t.app.inject({ method: 'POST', url: '/v1/sessions', payload: { username: 'alice', password: userPassword } });
+  const answer = await t.app.inject({
+    method: 'POST',
+    url: '/v1/sessions',
+    payload: { username: 'alice', password: userPassword },
+  });
   assert.equal(answer.statusCode, 200, answer.body);
   return answer.json() as { access_token: string; refresh_token: string };
 }
@@ -40,7 +52,11 @@ test('a service learns about its own tokens and those meant for it, and nothing 
   const session = await signIn();
   assert.equal((await introspect(session.access_token, records))['username'], 'alice');
   assert.deepEqual(await introspect(session.access_token, foreign), { active: false });
-  assert.deepEqual(await introspect(session.refresh_token, records), { active: false }, 'the refresh token of another client');
+  assert.deepEqual(
+    await introspect(session.refresh_token, records),
+    { active: false },
+    'the refresh token of another client',
+  );
   for (const nonsense of ['x', 'a.b.c', '..', own.slice(0, -2), `${own}x`, 'é']) {
     assert.deepEqual(await introspect(nonsense), { active: false }, nonsense);
   }
@@ -73,8 +89,14 @@ test('a token for a service is not good at our API, a token without the scope ca
   const forRecords = await token(backend, { audience: 'acme.records' });
   const me = (value: string) => t.app.inject({ url: '/v1/me', headers: { authorization: `Bearer ${value}` } });
   assert.equal((await me(forRecords)).statusCode, 401);
-  assert.equal((await t.post('/oauth/token', { grant_type: 'client_credentials', audience: 'globex.spy' }, backend)).json().error, 'invalid_target');
-  assert.equal((await t.post('/oauth/token', { grant_type: 'client_credentials', audience: 'nobody' }, backend)).json().error, 'invalid_target');
+  assert.equal(
+    (await t.post('/oauth/token', { grant_type: 'client_credentials', audience: 'globex.spy' }, backend)).json().error,
+    'invalid_target',
+  );
+  assert.equal(
+    (await t.post('/oauth/token', { grant_type: 'client_credentials', audience: 'nobody' }, backend)).json().error,
+    'invalid_target',
+  );
   const session = await signIn();
   assert.equal((await me(session.access_token)).statusCode, 200);
   assert.equal((await t.admin('POST', `/v1/users/${uid}/suspend`)).statusCode, 200);

@@ -17,7 +17,11 @@ interface Tokens {
   scope: string;
 }
 async function signIn(username = 'alice', extra: object = {}): Promise<Tokens> {
-  const answer = await t.app.inject({ method: 'POST', url: '/v1/sessions', payload: { username, password: userPassword, ...extra } });
+  const answer = await t.app.inject({
+    method: 'POST',
+    url: '/v1/sessions',
+    payload: { username, password: userPassword, ...extra },
+  });
   assert.equal(answer.statusCode, 200, answer.body);
   return answer.json() as Tokens;
 }
@@ -37,7 +41,10 @@ test('a sign-in gives tokens for us and for every service of the organization', 
   assert.equal((await t.audit('session.created')).at(-1)?.details['kind'], 'headless');
   const narrow = await signIn('alice', { audience: ['acme.records'] });
   assert.deepEqual(claimsOf(narrow.access_token)['aud'], [t.issuer, 'acme.records']);
-  assert.deepEqual(claimsOf((await refresh(narrow.refresh_token)).json().access_token)['aud'], [t.issuer, 'acme.records']);
+  assert.deepEqual(claimsOf((await refresh(narrow.refresh_token)).json().access_token)['aud'], [
+    t.issuer,
+    'acme.records',
+  ]);
 });
 
 test('name and password can come sealed to a key of /pop', async () => {
@@ -51,7 +58,13 @@ test('name and password can come sealed to a key of /pop', async () => {
   assert.equal(good.statusCode, 200, good.body);
   const wrong = await send({ credentials: await seal(JSON.stringify({ username: 'alice', password: 'wrong' })) });
   assert.equal(wrong.statusCode, 401);
-  for (const plaintext of ['{}', 'x', '{"username":"alice"}', '{"username":"alice","password":"x","more":1}', '{"username":1,"password":2}']) {
+  for (const plaintext of [
+    '{}',
+    'x',
+    '{"username":"alice"}',
+    '{"username":"alice","password":"x","more":1}',
+    '{"username":1,"password":2}',
+  ]) {
     assert.equal((await send({ credentials: await seal(plaintext) })).statusCode, 400, plaintext);
   }
   assert.equal((await send({ credentials: 'a.b.c.d.e' })).statusCode, 400);
@@ -61,7 +74,11 @@ test('name and password can come sealed to a key of /pop', async () => {
 
 test('a wrong password and an unknown name answer alike', async () => {
   const send = async (username: string) => {
-    const answer = await t.app.inject({ method: 'POST', url: '/v1/sessions', payload: { username, password: 'not the password at all' } });
+    const answer = await t.app.inject({
+      method: 'POST',
+      url: '/v1/sessions',
+      payload: { username, password: 'not the password at all' },
+    });
     const { request_id: _id, ...body } = answer.json() as Record<string, unknown>;
     return { status: answer.statusCode, body, length: answer.body.length };
   };
@@ -106,7 +123,9 @@ test('signing out ends refresh and access tokens on every node at once', async (
 
 test('50 parallel refreshes on two nodes give one successor; a replay after the window ends the session', async () => {
   const tokens = await signIn();
-  const answers = await Promise.all(Array.from({ length: 50 }, (_, index) => refresh(tokens.refresh_token, index % 2 ? second : t.app)));
+  const answers = await Promise.all(
+    Array.from({ length: 50 }, (_, index) => refresh(tokens.refresh_token, index % 2 ? second : t.app)),
+  );
   assert.ok(answers.every((answer) => answer.statusCode === 200));
   const successors = new Set(answers.map((answer) => (answer.json() as Tokens).refresh_token));
   assert.equal(successors.size, 1);
@@ -121,24 +140,38 @@ test('users see and end their own sessions; others need a permission in the same
   const other = await signIn();
   const auditor = await signIn('auditor');
   const admin = await signIn('admin');
-  const list = async (token: string, query = '') => (await call('GET', `/v1/sessions${query}`, token)).json() as { items: { id: string; current: boolean; user: string }[]; next_cursor?: string };
+  const list = async (token: string, query = '') =>
+    (await call('GET', `/v1/sessions${query}`, token)).json() as {
+      items: { id: string; current: boolean; user: string }[];
+      next_cursor?: string;
+    };
   const own = await list(alice.access_token);
   assert.equal(own.items.filter((item) => item.current).length, 1);
   assert.ok(own.items.every((item) => item.user === uid));
   const page = await list(alice.access_token, '?limit=1');
   assert.ok(page.next_cursor);
-  assert.notEqual((await list(alice.access_token, `?limit=1&cursor=${page.next_cursor}`)).items[0]?.id, page.items[0]?.id);
+  assert.notEqual(
+    (await list(alice.access_token, `?limit=1&cursor=${page.next_cursor}`)).items[0]?.id,
+    page.items[0]?.id,
+  );
 
   assert.equal((await call('GET', `/v1/sessions?user=${uid}`, auditor.access_token)).statusCode, 200);
   const auditorUid = String(claimsOf(auditor.access_token)['sub']);
   assert.equal((await call('GET', `/v1/sessions?user=${auditorUid}`, alice.access_token)).statusCode, 403);
 
   const target = `/v1/sessions/${claimsOf(other.access_token)['sid']}`;
-  assert.equal((await call('DELETE', target, auditor.access_token)).statusCode, 404, 'without sessions:revoke it is not there');
+  assert.equal(
+    (await call('DELETE', target, auditor.access_token)).statusCode,
+    404,
+    'without sessions:revoke it is not there',
+  );
   assert.equal((await call('DELETE', target, await t.operatorToken())).statusCode, 404, 'another organization');
   assert.equal((await call('DELETE', target, admin.access_token)).statusCode, 204);
   assert.equal((await refresh(other.refresh_token)).statusCode, 401);
-  assert.equal((await call('DELETE', `/v1/sessions/${claimsOf(alice.access_token)['sid']}`, alice.access_token)).statusCode, 204);
+  assert.equal(
+    (await call('DELETE', `/v1/sessions/${claimsOf(alice.access_token)['sid']}`, alice.access_token)).statusCode,
+    204,
+  );
 });
 
 test('changes of roles show in the next token and in the rights at once', async () => {

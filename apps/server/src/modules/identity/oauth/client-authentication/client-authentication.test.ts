@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { generateKeyPair, sign, type KeyObject } from 'node:crypto';
-import { promisify } from 'node:util';
+import { generateKeyPair, type KeyObject, sign } from 'node:crypto';
 import { test } from 'node:test';
+import { promisify } from 'node:util';
 import { jwkThumbprint } from '@gatehouse/crypto';
 import { basic, createOauthFixture, pkce, redirectUri } from '../../../../testing/oauth-fixture.ts';
 import { assertionType } from './read-credentials.ts';
@@ -40,12 +40,21 @@ const endpoints: [path: string, form: Record<string, string>][] = [
   ['/oauth/revoke', { token: 'x' }],
   [
     '/oauth/par',
-    { response_type: 'code', redirect_uri: redirectUri, code_challenge: pkce().challenge, code_challenge_method: 'S256' },
+    {
+      response_type: 'code',
+      redirect_uri: redirectUri,
+      code_challenge: pkce().challenge,
+      code_challenge_method: 'S256',
+    },
   ],
 ];
 
 let serial = 0;
-function assertion(changes: Record<string, unknown> = {}, header: Record<string, unknown> = {}, key = own.privateKey): string {
+function assertion(
+  changes: Record<string, unknown> = {},
+  header: Record<string, unknown> = {},
+  key = own.privateKey,
+): string {
   const now = Math.floor(t.clock.now().getTime() / 1000);
   serial += 1;
   const claims = {
@@ -59,8 +68,11 @@ function assertion(changes: Record<string, unknown> = {}, header: Record<string,
   };
   return signed({ alg: 'ES256', kid: own.jwk.kid, ...header }, claims, key);
 }
-const present = (value: string, path = '/oauth/token', form: Record<string, string> = { grant_type: 'client_credentials' }) =>
-  t.post(path, { ...form, client_assertion_type: assertionType, client_assertion: value });
+const present = (
+  value: string,
+  path = '/oauth/token',
+  form: Record<string, string> = { grant_type: 'client_credentials' },
+) => t.post(path, { ...form, client_assertion_type: assertionType, client_assertion: value });
 
 test('a secret is taken by HTTP Basic and in the form, and nothing else is', async () => {
   const form = { grant_type: 'client_credentials' };
@@ -70,7 +82,12 @@ test('a secret is taken by HTTP Basic and in the form, and nothing else is', asy
   const twice = await t.post('/oauth/token', inForm, backend);
   assert.equal(twice.statusCode, 400);
   assert.equal(twice.json().error, 'invalid_request');
-  const json = await t.app.inject({ method: 'POST', url: '/oauth/token', headers: { authorization: basic(backend) }, payload: form });
+  const json = await t.app.inject({
+    method: 'POST',
+    url: '/oauth/token',
+    headers: { authorization: basic(backend) },
+    payload: form,
+  });
   assert.equal(json.statusCode, 400);
   const query = await t.app.inject({
     method: 'POST',
@@ -99,7 +116,10 @@ test('a wrong secret, an unknown client and a missing credential answer alike at
 test('a public client cannot act for itself, introspect, or use a secret', async () => {
   const id = { client_id: 'acme.spa' };
   assert.equal((await t.post('/oauth/introspect', { ...id, token: 'x' })).statusCode, 401);
-  assert.equal((await t.post('/oauth/token', { ...id, grant_type: 'client_credentials' })).json().error, 'unauthorized_client');
+  assert.equal(
+    (await t.post('/oauth/token', { ...id, grant_type: 'client_credentials' })).json().error,
+    'unauthorized_client',
+  );
   assert.equal((await t.post('/oauth/revoke', { ...id, token: 'x' })).statusCode, 200);
 });
 
@@ -156,7 +176,11 @@ test('assertions that are old, too long, from the future, for others or not ours
 });
 
 test('a client that signs assertions has no use for a secret, and the other way round', async () => {
-  const secret = await t.post('/oauth/token', { grant_type: 'client_credentials' }, { clientId: signer.clientId, secret: 'checked by the front' });
+  const secret = await t.post(
+    '/oauth/token',
+    { grant_type: 'client_credentials' },
+    { clientId: signer.clientId, secret: 'checked by the front' },
+  );
   assert.equal(secret.statusCode, 401);
   const swapped = assertion({ iss: backend.clientId, sub: backend.clientId });
   assert.equal((await present(swapped)).statusCode, 401);
@@ -192,7 +216,13 @@ test('parameters twice, too many, too large or with control characters are refus
     assert.equal(answer.statusCode, status, `${body.slice(0, 60)}: ${answer.body}`);
     assert.equal(answer.json().error, 'invalid_request');
   }
-  for (const header of ['Basic', 'Basic !!!', 'Bearer x', `Basic ${Buffer.from('nocolon').toString('base64')}`, 'Basic Og==']) {
+  for (const header of [
+    'Basic',
+    'Basic !!!',
+    'Bearer x',
+    `Basic ${Buffer.from('nocolon').toString('base64')}`,
+    'Basic Og==',
+  ]) {
     const answer = await t.app.inject({
       method: 'POST',
       url: '/oauth/token',
@@ -204,7 +234,14 @@ test('parameters twice, too many, too large or with control characters are refus
 });
 
 test('spellings of an endpoint that are not ours do not reach oidc-provider', async () => {
-  for (const path of ['/oauth/TOKEN', '/oauth/token/', '/oauth//token', '/oauth/Authorize', '/oauth/jwks', '/oauth/par/']) {
+  for (const path of [
+    '/oauth/TOKEN',
+    '/oauth/token/',
+    '/oauth//token',
+    '/oauth/Authorize',
+    '/oauth/jwks',
+    '/oauth/par/',
+  ]) {
     const answer = await t.post(path, { grant_type: 'client_credentials', client_id: 'acme.spa' });
     assert.equal(answer.statusCode, 404, path);
   }
