@@ -86,7 +86,7 @@ export async function createSecretsFixture(): Promise<SecretsFixture> {
         payload: { username, password: users.get(username) ?? '', ...fields },
       });
       if (answer.statusCode !== 200) throw new Error(answer.body);
-      return (answer.json() as { access_token: string }).access_token;
+      return answer.json<{ access_token: string }>().access_token;
     },
     exchange: (service, form) =>
       fixture.post(

@@ -40,7 +40,7 @@ test('the answer has the original’s members, and its token verifies by RSA wit
   const token = await node.signIn('alice');
   const answer = await send(token);
   assert.equal(answer.statusCode, 200, answer.body);
-  const body = answer.json() as Record<string, unknown>;
+  const body = answer.json<Record<string, unknown>>();
   assert.deepEqual(Object.keys(body).toSorted(), [
     'access_token',
     'expires_in',
@@ -69,24 +69,24 @@ test('the answer has the original’s members, and its token verifies by RSA wit
 test('unknown audiences are dropped, and the others all carry the same secret', async () => {
   await node.createService('second', { audience: 'second', pop_url: node.popUrl });
   const answer = await send(await node.signIn('alice'), { audience: 'records, second,unknown' });
-  const secret = claimsOf((answer.json() as { access_token: string }).access_token)['secret'] as Record<string, string>;
+  const secret = claimsOf(answer.json<{ access_token: string }>().access_token)['secret'] as Record<string, string>;
   assert.deepEqual(Object.keys(secret).toSorted(), ['records', 'second']);
   assert.equal(await node.open(secret['records'] ?? ''), await node.open(secret['second'] ?? ''));
   const none = await send(await node.signIn('alice'), { audience: 'unknown' });
-  assert.deepEqual(claimsOf((none.json() as { access_token: string }).access_token)['secret'], {});
+  assert.deepEqual(claimsOf(none.json<{ access_token: string }>().access_token)['secret'], {});
 });
 
 test('the plain exchange endpoint gives no secret', async () => {
   const answer = await send(await node.signIn('alice'), {}, {}, '/token/token-exchange');
   assert.equal(answer.statusCode, 200, answer.body);
-  assert.equal(claimsOf((answer.json() as { access_token: string }).access_token)['secret'], undefined);
+  assert.equal(claimsOf(answer.json<{ access_token: string }>().access_token)['secret'], undefined);
 });
 
 test('errors have the original’s shapes', async () => {
   const token = await node.signIn('alice');
   const wrong = await send(token, { grant_type: 'x' });
   assert.equal(wrong.statusCode, 400);
-  assert.deepEqual((wrong.json() as { error: string[] }).error, ['invalid_request']);
+  assert.deepEqual(wrong.json<{ error: string[] }>().error, ['invalid_request']);
   for (const [form, headers] of [
     [{ subject_token: 'my fake access token' }, {}],
     [{}, { authorization: 'Bearer my fake access token' }],
@@ -111,7 +111,7 @@ test('a foreign user is found a service by its audience, and the token is not on
     scope: 'r2 r9',
   });
   assert.equal(answer.statusCode, 200, answer.body);
-  const body = answer.json() as { access_token: string; scope: string };
+  const body = answer.json<{ access_token: string; scope: string }>();
   assert.equal(body.scope, 'r2');
   assert.deepEqual(claimsOf(body.access_token)['scp'], ['r2']);
   assert.ok((claimsOf(body.access_token)['secret'] as Record<string, string>)['records']);

@@ -18,7 +18,7 @@ after(() => node.closeAddresses());
 async function secretOf(token: string): Promise<string> {
   const answer = await node.exchange(node.records, { subject_token: token, requested_token_type: userSecretType });
   assert.equal(answer.statusCode, 200, answer.body);
-  const body = answer.json() as { access_token: string; token_type: string; issued_token_type: string };
+  const body = answer.json<{ access_token: string; token_type: string; issued_token_type: string }>();
   assert.equal(body.token_type, 'N_A');
   assert.equal(body.issued_token_type, userSecretType);
   return node.open(body.access_token);
@@ -28,7 +28,7 @@ async function refusalOf(form: Record<string, string>, service = node.records): 
   const answer = await node.exchange(service, form);
   assert.ok(answer.statusCode >= 400 && answer.statusCode < 500, answer.body);
   assert.equal(answer.headers['cache-control'], 'no-store');
-  return (answer.json() as { error: string }).error;
+  return answer.json<{ error: string }>().error;
 }
 
 test('a user has one secret, 256 bits in base64url, and another user has another', async () => {
@@ -42,12 +42,12 @@ test('without a requested type the answer is a token for the service, with the s
   const token = await node.signIn('alice');
   const answer = await node.exchange(node.records, { subject_token: token, audience: 'records' });
   assert.equal(answer.statusCode, 200, answer.body);
-  const body = answer.json() as {
+  const body = answer.json<{
     access_token: string;
     issued_token_type: string;
     token_type: string;
     expires_in: number;
-  };
+  }>();
   assert.equal(body.issued_token_type, accessTokenType);
   assert.equal(body.token_type, 'Bearer');
   const claims = claimsOf(body.access_token);
@@ -99,7 +99,7 @@ test('another audience, another tenant, another kind of token, a changed token: 
   assert.equal((await node.exchange(other, { subject_token: narrow })).statusCode, 200);
   const machine = await node.post('/oauth/token', { grant_type: 'client_credentials' }, node.records);
   assert.equal(
-    await refusalOf({ subject_token: (machine.json() as { access_token: string }).access_token }),
+    await refusalOf({ subject_token: machine.json<{ access_token: string }>().access_token }),
     'invalid_grant',
   );
   assert.equal(await refusalOf({ subject_token: `${token.slice(0, -4)}AAAA` }), 'invalid_grant');
@@ -133,7 +133,7 @@ test('a user of another organization is refused, although token and service are 
     payload: { username: 'mallory', password: 'a passphrase of the rival 17' },
   });
   assert.equal(
-    await refusalOf({ subject_token: (answer.json() as { access_token: string }).access_token }),
+    await refusalOf({ subject_token: answer.json<{ access_token: string }>().access_token }),
     'invalid_grant',
   );
 });
@@ -185,7 +185,7 @@ test('the same subject at another issuer is another user', async () => {
     subject_token_type: jwtType,
     requested_token_type: userSecretType,
   });
-  const foreign = await node.open((answer.json() as { access_token: string }).access_token);
+  const foreign = await node.open(answer.json<{ access_token: string }>().access_token);
   assert.notEqual(foreign, await secretOf(await node.signIn('alice')));
 });
 
@@ -198,7 +198,7 @@ test('actors are kept in order and their tokens judged', async () => {
     actor_token_type: jwtType,
   });
   assert.equal(answer.statusCode, 200, answer.body);
-  const exchanged = (answer.json() as { access_token: string }).access_token;
+  const exchanged = answer.json<{ access_token: string }>().access_token;
   assert.deepEqual(claimsOf(exchanged)['act'], { sub: 'agent-1', iss: node.partner.issuer });
   const bad = { subject_token: token, actor_token: `${actor.slice(0, -4)}AAAA`, actor_token_type: jwtType };
   assert.equal(await refusalOf(bad), 'invalid_grant');
@@ -209,14 +209,10 @@ test('a service whose keys cannot be had is told so; weak and private keys are n
   const port = new URL(node.popUrl).origin;
   const broken = await node.createService('broken', { grants: ['token_exchange'], pop_url: `${port}/pop?broken` });
   const silent = await node.exchange(broken, { subject_token: await node.signIn('alice') });
-  assert.equal(
-    (silent.json() as { error: string }).error,
-    'invalid_target',
-    'the address publishes signature keys only',
-  );
+  assert.equal(silent.json<{ error: string }>().error, 'invalid_target', 'the address publishes signature keys only');
   const none = await node.createService('keyless', { grants: ['token_exchange'] });
   const answer = await node.exchange(none, { subject_token: await node.signIn('alice') });
-  assert.equal((answer.json() as { error: string }).error, 'invalid_target');
-  assert.match((answer.json() as { error_description: string }).error_description, /pop_url/);
+  assert.equal(answer.json<{ error: string }>().error, 'invalid_target');
+  assert.match(answer.json<{ error_description: string }>().error_description, /pop_url/);
   assert.equal(await refusalOf({ subject_token: token, audience: 'records,acme.other' }), 'invalid_target');
 });

@@ -26,7 +26,7 @@ async function release(username: string) {
 async function secretOf(username: string): Promise<Listed> {
   const { sub } = claimsOf(await node.signIn(username)) as { sub: string };
   const answer = await node.admin('GET', `/v1/secrets?subject=${sub}`);
-  const item = (answer.json() as { items: Listed[] }).items[0];
+  const item = answer.json<{ items: Listed[] }>().items[0];
   assert.ok(item, answer.body);
   return item;
 }
@@ -35,7 +35,7 @@ test('the list shows what there is and never a value', async () => {
   const value = await node.open((await release('alice')).json().access_token as string);
   const answer = await node.admin('GET', '/v1/secrets');
   assert.equal(answer.statusCode, 200);
-  assert.ok((answer.json() as { items: Listed[] }).items.length >= 1);
+  assert.ok(answer.json<{ items: Listed[] }>().items.length >= 1);
   assert.doesNotMatch(answer.body, /sealed/);
   assert.ok(!answer.body.includes(value));
 });
@@ -44,9 +44,9 @@ test('a destruction with a delay stops releases at once, can be taken back, and 
   const value = await node.open((await release('alice')).json().access_token as string);
   const { id } = await secretOf('alice');
   const scheduled = await node.admin('POST', `/v1/secrets/${id}/destroy`, { delay_seconds: 60, reason: 'left' });
-  assert.equal((scheduled.json() as Listed).status, 'scheduled');
+  assert.equal(scheduled.json<Listed>().status, 'scheduled');
   assert.equal((await release('alice')).json().error, 'invalid_grant');
-  assert.equal(((await node.admin('POST', `/v1/secrets/${id}/restore`)).json() as Listed).status, 'active');
+  assert.equal((await node.admin('POST', `/v1/secrets/${id}/restore`)).json<Listed>().status, 'active');
   assert.equal(await node.open((await release('alice')).json().access_token as string), value);
 });
 
@@ -110,7 +110,7 @@ test('another tenant sees nothing, and a developer may not destroy', async () =>
   const absent = await node.admin('GET', `/v1/secrets/sec_${'0'.repeat(26)}`);
   assert.equal(elsewhere.statusCode, 404);
   assert.equal(absent.statusCode, 404);
-  assert.equal((elsewhere.json() as { detail: string }).detail, (absent.json() as { detail: string }).detail);
+  assert.equal(elsewhere.json<{ detail: string }>().detail, absent.json<{ detail: string }>().detail);
   const token = await node.signIn('alice');
   for (const action of ['destroy', 'restore']) {
     const answer = await node.app.inject({
