@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { JsonObject } from '@gatehouse/contracts';
 import {
   type ParsedCronItem,
@@ -38,11 +39,14 @@ export function createJobs({ db, log, concurrency = 2 }: { db: Db; log: Logger; 
   const tasks: TaskList = {};
   const crons: { task: string; match: string }[] = [];
   let runner: Runner | undefined;
+  // A runner is woken by whichever pooled connection heard the notification, in the asynchronous context that opened it:
+  // often a transaction. A job has nothing to do with that one, so it runs in the context of this line.
+  const inOwnContext = AsyncLocalStorage.snapshot();
   const jobs: Jobs = {
     register(task, handler) {
       if (tasks[task]) throw new Error(`jobs: the task ${task} has a handler already`);
       tasks[task] = async (payload, helpers) => {
-        await handler(payload as never, { attempt: helpers.job.attempts });
+        await inOwnContext(() => handler(payload as never, { attempt: helpers.job.attempts }));
       };
     },
     cron(task, pattern, handler) {
