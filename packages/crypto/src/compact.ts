@@ -3,14 +3,17 @@ import { decodeBase64Url } from './base64url.ts';
 import { CryptoError, type CryptoErrorCode } from './errors.ts';
 import { type JsonObject, parseJsonObjectStrict } from './json.ts';
 
-/** The protected header of a token: the members every door checks, and the rest as they came. */
-export interface TokenHeader extends JsonObject {
+/**
+ * The protected header of a token: the members every door checks, and the rest as they came. An intersection, because
+ * an interface would not compile for users of the SDK without `exactOptionalPropertyTypes`.
+ */
+export type TokenHeader = JsonObject & {
   readonly alg: string;
   readonly enc?: string;
   readonly kid?: string;
   readonly typ?: string;
   readonly cty?: string;
-}
+};
 
 /** What a caller expects of the header. */
 export interface HeaderExpectations {

@@ -23,7 +23,7 @@ export interface VerifyClaimsOptions {
 }
 
 /** Claims after `verifyJwtClaims`: the registered ones have their types, the rest are as they came. */
-export interface JwtClaims extends JsonObject {
+export type JwtClaims = JsonObject & {
   readonly iss: string;
   readonly exp: number;
   readonly sub?: string;
@@ -31,7 +31,7 @@ export interface JwtClaims extends JsonObject {
   readonly nbf?: number;
   readonly iat?: number;
   readonly jti?: string;
-}
+};
 
 /**
  * Checks the registered claims: types, ranges (whole seconds, not negative, before the year 10000), issuer,
