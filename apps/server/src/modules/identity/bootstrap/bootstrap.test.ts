@@ -96,7 +96,7 @@ test('however many use the links of however many nodes at once, there is one fir
       setUp(nodes[index % 3] ?? node, { code: codes[index % 3] ?? '', username: `root-${index}`, password }),
     ),
   );
-  const statuses = answers.map((answer) => answer.statusCode).sort();
+  const statuses = answers.map((answer) => answer.statusCode).sort((left, right) => left - right);
   assert.deepEqual(statuses, [201, ...Array.from({ length: 11 }, () => 410)]);
   assert.equal((await operators(node)).length, 1);
 });

@@ -202,20 +202,24 @@ export function serviceRoutes({ db, services, roles }: { db: Db; services: Servi
     app.post(
       '/v1/services/:service/secrets',
       {
+        // Without a body it is a secret without an end.
+        preValidation: async (request) => {
+          request.body ??= {};
+        },
         config: { auth: { permission: 'services:write' } },
         schema: {
           summary: 'Add a second secret, to replace the first without an interruption',
           tags,
           operationId: 'addServiceSecret',
           params,
-          body: Type.Optional(strictObject({ expires_at: Type.Optional(Timestamp) })),
+          body: strictObject({ expires_at: Type.Optional(Timestamp) }),
           response: { 201: AddedSecretBody },
         },
       },
       async (request, reply) => {
         const { service: name } = request.params;
         const { organization } = request.principal;
-        const expiresAt = request.body?.expires_at === undefined ? undefined : new Date(request.body.expires_at);
+        const expiresAt = request.body.expires_at === undefined ? undefined : new Date(request.body.expires_at);
         const secret = await db.transaction((tx) => services.addSecret(tx, { ...changeOf(request, name), expiresAt }));
         return reply.code(201).send({
           id: secret.id,
