@@ -1,7 +1,7 @@
 import { styleText } from 'node:util';
 import type { JsonObject } from '@gatehouse/contracts';
 import { CliError, type ExitCode, ServerRefusal } from './errors.ts';
-import { text } from './values.ts';
+import { oneLine, text } from './values.ts';
 
 /** Where the program writes. */
 export interface OutputStream {
@@ -68,7 +68,7 @@ export function createOutput({
     },
     /** Something to notice that does not stop the work. */
     warning: (text: string): void => {
-      if (!isJson()) stderr.write(`gatehouse: ${text}\n`);
+      if (!isJson()) stderr.write(`gatehouse: ${oneLine(text)}\n`);
     },
     /** A list: a table at a terminal, tab-separated lines in a pipe, `{items}` with `--json`. */
     table: <T>(items: readonly T[], columns: readonly Column<T>[], empty: string): void => {
@@ -90,12 +90,6 @@ export function createOutput({
 
 /** What {@link createOutput} gives. */
 export type Output = ReturnType<typeof createOutput>;
-
-/** Control characters would let a name from the server steer the terminal (CWE-150). */
-export function oneLine(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- removing them is the point
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '\ufffd');
-}
 
 const graphemes = new Intl.Segmenter();
 
@@ -126,8 +120,8 @@ function errorText(error: CliError, bad: (text: string) => string): string {
   const fix = error.fix ?? (errors.length === 1 && errors[0] ? text(errors[0], 'fix') : '');
   const request = text(error.problem, 'request_id');
   return [
-    `${bad('gatehouse:')} ${first}`,
-    ...more.map((line) => `  ${line}`),
+    `${bad('gatehouse:')} ${oneLine(first ?? '')}`,
+    ...more.map((line) => `  ${oneLine(line)}`),
     ...(errors.length > 1 ? errors.map(fieldText) : []),
     ...(fix === '' ? [] : [`  → ${oneLine(fix)}`]),
     ...(request === '' ? [] : [`  request ${oneLine(request)}`]),

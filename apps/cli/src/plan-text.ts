@@ -1,5 +1,6 @@
 import type { DeclarationChange, DeclarationPlan, DeclarationStep } from '@gatehouse/contracts';
-import { type Output, oneLine, type Paint } from './output.ts';
+import type { Output, Paint } from './output.ts';
+import { oneLine } from './values.ts';
 
 const signs: Readonly<Record<DeclarationStep['action'], { sign: string; paint: Paint }>> = {
   create: { sign: '+', paint: 'add' },
