@@ -64,6 +64,7 @@ export async function createHttp(options: {
     frameworkErrors: handleError,
   }).withTypeProvider<TypeBoxTypeProvider>();
 
+  app.addSchema({ ...Problem, $id: 'Problem' });
   installValidators(app);
   app.setErrorHandler(handleError);
   app.setNotFoundHandler((request, reply) => {
@@ -130,7 +131,7 @@ function checkAndDescribe(route: RouteOptions): void {
       throw new Error(`${String(route.method)} ${route.url}: the ${part} schema must be a strictObject`);
     }
   }
-  const problem = { description: 'Problem', content: { 'application/problem+json': { schema: Problem } } };
+  const problem = { description: 'Problem', content: { 'application/problem+json': { schema: { $ref: 'Problem#' } } } };
   schema['response'] = { ...(schema['response'] as object | undefined), '4xx': problem, '5xx': problem };
 }
 
