@@ -62,13 +62,13 @@ export async function createOauthFixture(options: Parameters<typeof createTestAp
     async createService(name, settings) {
       const answer = await admin('POST', '/v1/services', { name, ...settings });
       assertStatus(answer, 201);
-      const body = answer.json() as { client_id: string; client_secret?: string };
+      const body = answer.json<{ client_id: string; client_secret?: string }>();
       return { clientId: body.client_id, secret: body.client_secret ?? '' };
     },
     async createUser(username, roles = []) {
       const answer = await admin('POST', '/v1/users', { username, password: userPassword, roles });
       assertStatus(answer, 201);
-      return { uid: (answer.json() as { uid: string }).uid, password: userPassword };
+      return { uid: answer.json<{ uid: string }>().uid, password: userPassword };
     },
     post: (path, form, service, on = app.app) =>
       on.inject({
@@ -179,7 +179,7 @@ export function authorizePath(parameters: Record<string, string>): string {
     state: 'state-1',
     code_challenge_method: 'S256',
     ...parameters,
-  })}`;
+  }).toString()}`;
 }
 
 /** The payload of a JWT, not verified. */

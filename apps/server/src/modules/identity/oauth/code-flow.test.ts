@@ -57,7 +57,7 @@ test('a code becomes tokens that say who, for whom and from which session', asyn
   const answer = await redeem(target.searchParams.get('code') ?? '', verifier);
   assert.equal(answer.statusCode, 200, answer.body);
   assert.equal(answer.headers['cache-control'], 'no-store');
-  const tokens = answer.json() as Record<string, string>;
+  const tokens = answer.json<Record<string, string>>();
   const claims = claimsOf(tokens['access_token'] ?? '');
   assert.deepEqual(claims['aud'], ['acme.web', t.issuer]);
   assert.deepEqual(claims['roles'], ['developer']);
@@ -91,7 +91,7 @@ test('a first-party service asks nobody for consent, a third-party one does', as
 test('a code works once; its replay ends the grant, the refresh token and the access token', async () => {
   const { verifier, challenge } = pkce();
   const code = await getCode(web.clientId, challenge);
-  const first = (await redeem(code, verifier)).json() as Record<string, string>;
+  const first = (await redeem(code, verifier)).json<Record<string, string>>();
   const userinfo = () =>
     t.app.inject({ url: '/oauth/userinfo', headers: { authorization: `Bearer ${first['access_token']}` } });
   assert.equal((await userinfo()).statusCode, 200);
@@ -228,9 +228,9 @@ test('a pushed request works once, for its own client', async () => {
   );
   const pushed = await t.post('/oauth/par', parameters, web);
   assert.equal(pushed.statusCode, 201, pushed.body);
-  const { request_uri: requestUri } = pushed.json() as { request_uri: string };
+  const { request_uri: requestUri } = pushed.json<{ request_uri: string }>();
   const open = (clientId: string) =>
-    `/oauth/authorize?${new URLSearchParams({ client_id: clientId, request_uri: requestUri })}`;
+    `/oauth/authorize?${new URLSearchParams({ client_id: clientId, request_uri: requestUri }).toString()}`;
   const other = await createBrowser(t.app).open(open(portal.clientId));
   assert.ok(other.page.statusCode === 400 || /error=/.test(other.location ?? ''), 'another client');
   const target = await createBrowser(t.app).authorize(open(web.clientId), alice);

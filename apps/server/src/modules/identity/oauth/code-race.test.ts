@@ -15,7 +15,7 @@ import {
 
 /** A database that answers `delayMs` late: what separates "read, then write" from one conditional write. */
 async function slowDatabase(connectionString: string, delayMs: number): Promise<string> {
-  const { host = '', port = 5432 } = new pg.Client({ connectionString });
+  const { host, port } = new pg.Client({ connectionString });
   const proxy = createServer((client) => {
     const server = host.startsWith('/') ? connect(`${host}/.s.PGSQL.${port}`) : connect(port, host);
     client.on('data', (chunk) => setTimeout(() => server.write(chunk), delayMs));

@@ -65,7 +65,7 @@ const post = (
 test('a token bound to a key is good only with a proof of that key, once, on whichever node', async () => {
   const answer = await post({ grant_type: 'client_credentials' }, proof('POST', '/oauth/token'));
   assert.equal(answer.statusCode, 200, answer.body);
-  const { access_token: token, token_type: type } = answer.json() as { access_token: string; token_type: string };
+  const { access_token: token, token_type: type } = answer.json<{ access_token: string; token_type: string }>();
   assert.equal(type, 'DPoP');
   assert.deepEqual(claimsOf(token)['cnf'], { jkt: thumbprint });
   const me = (headers: Record<string, string>, app = t.app) => app.inject({ url: '/v1/me', headers });
@@ -119,7 +119,7 @@ test('code and refresh with proofs: the tokens are bound, and a proof is good on
   const used = proof('POST', '/oauth/token');
   const answer = await post(form, used);
   assert.equal(answer.statusCode, 200, answer.body);
-  const tokens = answer.json() as { access_token: string; refresh_token: string; token_type: string };
+  const tokens = answer.json<{ access_token: string; refresh_token: string; token_type: string }>();
   assert.equal(tokens.token_type, 'DPoP');
   assert.deepEqual(claimsOf(tokens.access_token)['cnf'], { jkt: thumbprint });
   assert.equal((await post({ grant_type: 'client_credentials' }, used)).json().error, 'invalid_dpop_proof');
@@ -133,7 +133,7 @@ test('code and refresh with proofs: the tokens are bound, and a proof is good on
 test('a device gets its tokens when its user has confirmed the code, once', async () => {
   const asked = await t.post('/oauth/device_authorization', { client_id: tv.clientId, scope: 'openid profile' });
   assert.equal(asked.statusCode, 200, asked.body);
-  const device = asked.json() as { device_code: string; user_code: string; verification_uri: string };
+  const device = asked.json<{ device_code: string; user_code: string; verification_uri: string }>();
   assert.equal(device.verification_uri, `${t.issuer}/oauth/device`);
   const poll = (app: App = t.app) =>
     t.post(
@@ -176,10 +176,10 @@ test('signing out with a hint leads to a registered address only', async () => {
       },
       undefined,
     )
-  ).json() as { id_token: string; access_token: string };
+  ).json<{ id_token: string; access_token: string }>();
   const logout = (uri: string) =>
     browser.open(
-      `/oauth/logout?${new URLSearchParams({ id_token_hint: tokens.id_token, post_logout_redirect_uri: uri, state: 's' })}`,
+      `/oauth/logout?${new URLSearchParams({ id_token_hint: tokens.id_token, post_logout_redirect_uri: uri, state: 's' }).toString()}`,
     );
   assert.equal((await logout('https://evil.example/')).page.statusCode, 400);
   const asked = await logout('https://app.acme.example/bye');

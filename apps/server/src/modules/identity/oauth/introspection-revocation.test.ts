@@ -28,7 +28,7 @@ const foreign = {
 async function token(service = backend, form: Record<string, string> = {}): Promise<string> {
   const answer = await t.post('/oauth/token', { grant_type: 'client_credentials', ...form }, service);
   assert.equal(answer.statusCode, 200, answer.body);
-  return (answer.json() as { access_token: string }).access_token;
+  return answer.json<{ access_token: string }>().access_token;
 }
 async function signIn() {
   const answer = await t.app.inject({
@@ -37,10 +37,10 @@ async function signIn() {
     payload: { username: 'alice', password: userPassword },
   });
   assert.equal(answer.statusCode, 200, answer.body);
-  return answer.json() as { access_token: string; refresh_token: string };
+  return answer.json<{ access_token: string; refresh_token: string }>();
 }
 const introspect = async (value: string, service = backend, app = t.app) =>
-  (await t.post('/oauth/introspect', { token: value }, service, app)).json() as Record<string, unknown>;
+  (await t.post('/oauth/introspect', { token: value }, service, app)).json<Record<string, unknown>>();
 
 test('a service learns about its own tokens and those meant for it, and nothing about others', async () => {
   const own = await token();

@@ -36,21 +36,18 @@ async function flow(client = web, app = t.app) {
   const form = { grant_type: 'authorization_code', code, redirect_uri: redirectUri, code_verifier: verifier };
   const answer = await t.post('/oauth/token', form, client, app);
   assert.equal(answer.statusCode, 200, answer.body);
-  return { browser, code, ...(answer.json() as { access_token: string; id_token: string; refresh_token: string }) };
+  return { browser, code, ...answer.json<{ access_token: string; id_token: string; refresh_token: string }>() };
 }
 const headerOf = (token: string) =>
   JSON.parse(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString()) as { alg: string; kid: string };
 
 test('the algorithms in discovery are those of the published keys and those used', async () => {
-  const discovery = (await t.app.inject({ url: '/.well-known/openid-configuration' })).json() as Record<
-    string,
-    string[]
-  >;
+  const discovery = (await t.app.inject({ url: '/.well-known/openid-configuration' })).json<Record<string, string[]>>();
   const other = (await t.app.inject({ url: '/.well-known/oauth-authorization-server' })).json();
   assert.deepEqual(other, discovery);
-  const jwks = (await t.app.inject({ url: new URL(String(discovery['jwks_uri'])).pathname })).json() as {
+  const jwks = (await t.app.inject({ url: new URL(String(discovery['jwks_uri'])).pathname })).json<{
     keys: { alg: string; kid: string }[];
-  };
+  }>();
   assert.deepEqual(
     new Set(discovery['id_token_signing_alg_values_supported']),
     new Set(jwks.keys.map((key) => key.alg)),
@@ -77,9 +74,9 @@ test('the algorithms in discovery are those of the published keys and those used
 test('keys rotate while both nodes sign: nothing is refused, and the new key signs', async () => {
   const before = await flow();
   const failures: string[] = [];
-  let turning = true;
+  const turning = new AbortController();
   const traffic = (async () => {
-    for (let index = 0; turning; index += 1) {
+    for (let index = 0; !turning.signal.aborted; index += 1) {
       const app = index % 2 ? second.app : t.app;
       const answer = await t.post('/oauth/token', { grant_type: 'client_credentials' }, web, app);
       const me = await app.inject({
@@ -91,7 +88,7 @@ test('keys rotate while both nodes sign: nothing is refused, and the new key sig
   })();
   const origin = { actor: { type: 'system', id: 'test' } } as const;
   for (const keyring of ['tokens-es256', 'tokens-rs256']) {
-    await t.modules.keys.rotateKeyring({ organization: 'gatehouse', keyring, origin, force: true } as never);
+    await t.modules.keys.rotateKeyring({ organization: 'gatehouse', keyring, origin, force: true });
   }
   let after = await flow(web, second.app);
   const deadline = Date.now() + 5000;
@@ -99,7 +96,7 @@ test('keys rotate while both nodes sign: nothing is refused, and the new key sig
     assert.ok(Date.now() < deadline, 'the new key does not sign on the other node');
     after = await flow(web, second.app);
   }
-  turning = false;
+  turning.abort();
   await traffic;
   assert.deepEqual(failures, []);
   const old = await t.app.inject({
@@ -116,10 +113,7 @@ test('nothing in the database, the logs or the audit can be used', async () => {
     { grant_type: 'refresh_token', refresh_token: one.refresh_token },
     web,
   );
-  const device = (await t.post('/oauth/device_authorization', { scope: 'openid' }, web)).json() as Record<
-    string,
-    string
-  >;
+  const device = (await t.post('/oauth/device_authorization', { scope: 'openid' }, web)).json<Record<string, string>>();
   const pushed = (
     await t.post(
       '/oauth/par',
@@ -131,7 +125,7 @@ test('nothing in the database, the logs or the audit can be used', async () => {
       },
       web,
     )
-  ).json() as { request_uri: string };
+  ).json<{ request_uri: string }>();
   const session = await t.app.inject({ method: 'POST', url: '/v1/sessions', payload: alice });
   const open = createBrowser(t.app);
   await open.open(authorizePath({ client_id: web.clientId, code_challenge: pkce().challenge }));

@@ -54,7 +54,7 @@ export function oauthRoutes(deps: OAuthRouteDeps) {
     const { all } = parseForm(request.headers['content-type'], request.body as Buffer | undefined);
     return reply
       .header('cache-control', 'no-store')
-      .redirect(`${deps.issuer}${mountPath}${routes.authorization}?${all}`, 303);
+      .redirect(`${deps.issuer}${mountPath}${routes.authorization}?${all.toString()}`, 303);
   };
 
   const discovery =

@@ -10,7 +10,7 @@ import type { Credentials } from '../passwords/credentials.ts';
 import type { ResolvedRoles } from '../roles/role.ts';
 import type { Roles } from '../roles/role-service.ts';
 import type { SessionEnding } from '../sessions/session-ending.ts';
-import { createProofs } from '../tokens/dpop.ts';
+import { createProofs, type Proofs } from '../tokens/dpop.ts';
 import type { RefreshSession } from '../tokens/refresh-service.ts';
 import type { SharedSecrets } from '../tokens/shared-secrets.ts';
 import type { TokenMachinery } from '../tokens/tokens.ts';
@@ -81,10 +81,8 @@ export function createOauth(deps: OAuthDeps) {
   const audiences = createAudiences({ db, issuer });
   const describeResource = createResourceServers({ issuer, clients, audiences });
   const recordIssue = createIssueRecorder({ db, audit });
-  const authenticateClient = createClientAuthentication({ ...deps, findClient: clients.find });
-  const lateProofs = {
-    check: (input: Parameters<ReturnType<typeof createProofs>['check']>[0]) => present(proofs).check(input),
-  };
+  const authenticateClient = createClientAuthentication({ ...deps, findClient: (id) => clients.find(id) });
+  const lateProofs: Proofs = { check: (input) => present(proofs).check(input) };
 
   const handOver = createHandOver({ issuer, cookies, callback: () => present(provider).callback() });
   const resolveRoles = (client: OAuthClient) =>
@@ -138,7 +136,7 @@ export function createOauth(deps: OAuthDeps) {
   return {
     /** DPoP proofs, for the authenticator of our own API. */
     proofs: lateProofs,
-    findClient: clients.find,
+    findClient: (clientId: string) => clients.find(clientId),
     routes: (app: App): Promise<void> =>
       oauthRoutes({
         ...deps,
@@ -170,7 +168,7 @@ export function createOauth(deps: OAuthDeps) {
       const parts = prepare(deps.secrets());
       const rebuild = () => {
         try {
-          provider = buildProvider(parts, keys.signingJwks() as never);
+          provider = buildProvider(parts, keys.signingJwks());
         } catch (error) {
           deps.log.error({ err: error }, 'the new signing keys cannot be used; the ones before go on');
         }

@@ -102,7 +102,7 @@ function configuration(deps: ProviderDeps): Configuration {
     adapter: deps.adapter,
     clients: [],
     findAccount: deps.findAccount,
-    loadExistingGrant: createGrantLoader({ clients }) as never,
+    loadExistingGrant: createGrantLoader({ clients }),
     routes,
     responseTypes: ['code'],
     scopes: [...scopeNames],
@@ -174,7 +174,7 @@ function configuration(deps: ProviderDeps): Configuration {
         enabled: true,
         useGrantedResource: async () => true,
         defaultResource: async (ctx, _client, oneOf) => {
-          if (oneOf) return oneOf as string[];
+          if (oneOf) return oneOf;
           const audience = ctx.oidc.params?.['audience'];
           return typeof audience === 'string' ? resourceOf(audience) : defaultResource;
         },

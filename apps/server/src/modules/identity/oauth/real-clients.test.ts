@@ -45,8 +45,8 @@ async function signIn(address: URL): Promise<URL> {
       ...(request.form ? { method: 'POST', body: request.form } : {}),
     });
     for (const cookie of answer.headers.getSetCookie()) {
-      const [pair = ''] = cookie.split(';');
-      const [name = '', value = ''] = [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)];
+      const pair = cookie.split(';', 1)[0] ?? '';
+      const [name, value] = [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)] as const;
       if (value === '') cookies.delete(name);
       else cookies.set(name, value);
     }
@@ -61,10 +61,9 @@ async function signIn(address: URL): Promise<URL> {
     const action = /<form[^>]* action="([^"]+)"/.exec(page)?.[1];
     assert.ok(action, page);
     const form = new URLSearchParams(
-      [...page.matchAll(/<input type="hidden" name="([^"]+)" value="([^"]*)"/g)].map((match) => [
-        match[1] ?? '',
-        match[2] ?? '',
-      ]),
+      [...page.matchAll(/<input type="hidden" name="([^"]+)" value="([^"]*)"/g)].map(
+        (match) => [match[1] ?? '', match[2] ?? ''] as [string, string],
+      ),
     );
     if (page.includes('type="password"')) {
       form.set('username', 'alice');

@@ -36,7 +36,7 @@ async function signIn(client: TestService, request: Record<string, string> = { s
   };
   const answer = await t.post('/oauth/token', form, client === spa ? undefined : client);
   assert.equal(answer.statusCode, 200, answer.body);
-  return { browser, ...(answer.json() as { access_token: string; refresh_token: string; scope: string }) };
+  return { browser, ...answer.json<{ access_token: string; refresh_token: string; scope: string }>() };
 }
 
 const refresh = (token: string, client: TestService, extra: Record<string, string> = {}, node = t.app) =>
@@ -57,7 +57,7 @@ for (const client of [web, spa]) {
     const first = await signIn(client);
     const second = await refresh(first.refresh_token, client);
     assert.equal(second.statusCode, 200, second.body);
-    const tokens = second.json() as { access_token: string; refresh_token: string; id_token: string; scope: string };
+    const tokens = second.json<{ access_token: string; refresh_token: string; id_token: string; scope: string }>();
     assert.notEqual(tokens.refresh_token, first.refresh_token);
     assert.equal(tokens.scope, 'openid profile gatehouse');
     assert.equal(claimsOf(tokens.access_token)['sid'], claimsOf(first.access_token)['sid']);
@@ -73,7 +73,7 @@ test('50 refreshes at once on three nodes with one token: one successor, nobody 
     Array.from({ length: 50 }, (_, index) => refresh(token, web, {}, nodes[index % 3])),
   );
   assert.deepEqual(new Set(answers.map((answer) => answer.statusCode)), new Set([200]));
-  const successors = new Set(answers.map((answer) => (answer.json() as { refresh_token: string }).refresh_token));
+  const successors = new Set(answers.map((answer) => answer.json<{ refresh_token: string }>().refresh_token));
   assert.equal(successors.size, 1);
   assert.equal((await refresh([...successors][0] ?? '', web)).statusCode, 200);
 });
@@ -104,13 +104,13 @@ test('a refresh token is bound to its client, to its scope and to its audience',
     (await refresh(token, web, { resource: 'urn:gatehouse:audience:acme.other' })).json().error,
     'invalid_target',
   );
-  const narrowed = (await refresh(token, web, { scope: 'openid' })).json() as { scope: string };
+  const narrowed = (await refresh(token, web, { scope: 'openid' })).json<{ scope: string }>();
   assert.equal(narrowed.scope, 'openid');
 });
 
 test('a refresh with a narrower scope does not narrow the next one', async () => {
   const { refresh_token: token } = await signIn(web);
-  const narrow = (await refresh(token, web, { scope: 'openid' })).json() as { scope: string; refresh_token: string };
+  const narrow = (await refresh(token, web, { scope: 'openid' })).json<{ scope: string; refresh_token: string }>();
   assert.equal(narrow.scope, 'openid');
   assert.equal((await refresh(narrow.refresh_token, web)).json().scope, 'openid profile gatehouse');
 });
@@ -126,7 +126,7 @@ test('with offline access it outlives the browser; idle for 14 days ends it, and
   for (; days < 200; days += 10) {
     const answer = await refresh(token, web);
     if (answer.statusCode !== 200) break;
-    token = (answer.json() as { refresh_token: string }).refresh_token;
+    token = answer.json<{ refresh_token: string }>().refresh_token;
     t.clock.advance(10 * 86_400);
   }
   assert.equal(days, 90);

@@ -1,4 +1,4 @@
-import { namePattern, type Permission } from '@gatehouse/contracts';
+import { namePattern } from '@gatehouse/contracts';
 import type { FastifyRequest } from 'fastify';
 import { AppError, type Db, type Principal, unauthenticated } from '../../../kernel/index.ts';
 import { operatorOrganization } from '../deps.ts';
@@ -114,7 +114,7 @@ function toPrincipal(judged: JudgedToken, organization: string): Principal {
     operator: isOperator(judged),
     ...(claims.sid === undefined ? {} : { sessionId: claims.sid }),
     roles: roles.names,
-    permissions: roles.permissions as ReadonlySet<Permission>,
+    permissions: roles.permissions,
     scope: scopeOf(judged),
     tokenId: claims.jti,
     ...(claims.auth_time === undefined ? {} : { authenticatedAt: new Date(claims.auth_time * 1000) }),

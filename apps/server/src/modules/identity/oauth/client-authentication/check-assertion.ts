@@ -44,7 +44,7 @@ export async function checkAssertion(
   }
   const { sub, jti, exp, iat, aud } = verified.claims;
   const { typ } = verified.header;
-  if (typ !== undefined && !assertionTypes.includes(String(typ).toLowerCase())) return 'typ is that of another token';
+  if (typ !== undefined && !assertionTypes.includes(typ.toLowerCase())) return 'typ is that of another token';
   if (sub !== client.clientId) return 'sub is not the client id';
   // An assertion that is also for somebody else could be replayed there, or come from there.
   if (Array.isArray(aud) && !aud.every((one) => audiences.includes(one as string)))

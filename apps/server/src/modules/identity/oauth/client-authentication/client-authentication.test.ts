@@ -91,7 +91,7 @@ test('a secret is taken by HTTP Basic and in the form, and nothing else is', asy
   assert.equal(json.statusCode, 400);
   const query = await t.app.inject({
     method: 'POST',
-    url: `/oauth/token?${new URLSearchParams(inForm)}`,
+    url: `/oauth/token?${new URLSearchParams(inForm).toString()}`,
     headers: { 'content-type': 'application/x-www-form-urlencoded' },
   });
   assert.equal(query.statusCode, 400, 'credentials in the address');

@@ -21,7 +21,8 @@ export function parseForm(contentType: string | undefined, body: Buffer | undefi
   const all = new URLSearchParams(body?.toString('utf8') ?? '');
   if (all.size > maxParameters) throw invalidRequest('too many parameters');
   const single: Record<string, string | undefined> = Object.create(null) as Record<string, string | undefined>;
-  for (const [name, value] of [...all]) {
+  // A copy is walked, because empty parameters are taken out on the way.
+  for (const [name, value] of Array.from(all)) {
     // oxlint-disable-next-line no-control-regex -- control characters are what is refused
     if (/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/.test(value))
       throw invalidRequest('a parameter holds control characters');

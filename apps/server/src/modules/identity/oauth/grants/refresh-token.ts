@@ -91,7 +91,7 @@ export function createRefreshGrant(deps: {
       // 6. The answer.
       ctx.oidc.entity('Account', account);
       ctx.oidc.entity('Grant', grant);
-      ctx.oidc.entity('RefreshToken', { ...details } as never);
+      ctx.oidc.entity('RefreshToken', { ...details });
       accessToken.scope = grant.getResourceScopeFiltered(resource, scope);
       markRecorded(accessToken);
       const accessTokenValue = await accessToken.save();

@@ -4,18 +4,18 @@ import { alertBox, field, renderPage } from '../../pages/layout.ts';
 
 /** The pages that oidc-provider renders inside its own routes. */
 export interface ProviderPages {
-  renderError(ctx: KoaContextWithOIDC, out: { error: string }, error: Error): Promise<void>;
-  logout(ctx: KoaContextWithOIDC, form: string): Promise<void>;
-  loggedOut(ctx: KoaContextWithOIDC): Promise<void>;
-  userCodeInput(ctx: KoaContextWithOIDC, form: string, out?: unknown, error?: unknown): Promise<void>;
-  userCodeConfirm(
+  renderError: (ctx: KoaContextWithOIDC, out: { error: string }, error: Error) => Promise<void>;
+  logout: (ctx: KoaContextWithOIDC, form: string) => Promise<void>;
+  loggedOut: (ctx: KoaContextWithOIDC) => Promise<void>;
+  userCodeInput: (ctx: KoaContextWithOIDC, form: string, out?: unknown, error?: unknown) => Promise<void>;
+  userCodeConfirm: (
     ctx: KoaContextWithOIDC,
     form: string,
     client: { clientName?: string | undefined; clientId: string },
     deviceInfo: unknown,
     userCode: string,
-  ): Promise<void>;
-  deviceSuccess(ctx: KoaContextWithOIDC): Promise<void>;
+  ) => Promise<void>;
+  deviceSuccess: (ctx: KoaContextWithOIDC) => Promise<void>;
 }
 
 /** The forms of oidc-provider carry its token against forgery; we take the token and write the form ourselves. */
