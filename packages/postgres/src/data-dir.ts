@@ -12,7 +12,7 @@ const insistAfterMs = 20_000;
 const killAfterMs = 40_000;
 const giveUpAfterMs = 60_000;
 /** A holder in another container cannot be asked whether it lives; one that just ends is waited for. */
-const otherContainerMs = 5_000;
+const otherContainerMs = 3_000;
 const pollMs = 50;
 
 /** Makes `<dataDir>/postgres`. Others may pass through it when we are root: the server then runs as another user. */

@@ -5,7 +5,6 @@ import { test } from 'node:test';
 import {
   type Fixture,
   type FixtureOptions,
-  filledDirectory,
   isRoot,
   query,
   startFixture,
@@ -23,17 +22,29 @@ const closed = await stageInstallation(home);
 
 const from = ({ node, program }: Stage): Omit<FixtureOptions, 'dataDir'> => ({ node, program, ephemeral: true });
 
-/** Starts, writes, stops, starts again, reads. */
-async function assertWorks(options: FixtureOptions): Promise<void> {
-  for (const start of [1, 2]) {
+type Ready = Awaited<ReturnType<typeof startReady>>;
+
+/** Starts, writes, stops, starts again, reads; works as well on what an earlier call has left. */
+async function assertWorks(options: FixtureOptions, inspect?: (server: Ready) => Promise<void>): Promise<void> {
+  for (let start = 1; start <= 2; start += 1) {
     const server = await startReady(options);
-    const client = server.connectionString;
-    await query(client, `CREATE TABLE IF NOT EXISTS starts (number integer)`);
-    await query(client, `INSERT INTO starts VALUES ($1)`, [start]);
-    const rows = (await query(client, `SELECT number FROM starts ORDER BY number`)) as { number: number }[];
-    assert.deepEqual(rows, [{ number: 1 }, { number: 2 }].slice(0, start));
+    const counted = await query(
+      server.connectionString,
+      `SELECT count(*)::int AS tables FROM pg_tables WHERE tablename = 'kept'`,
+    );
+    if (start === 1) await query(server.connectionString, `CREATE TABLE IF NOT EXISTS kept ()`);
+    else assert.deepEqual(counted, [{ tables: 1 }]);
+    await inspect?.(server);
     await server.stop();
   }
+}
+
+/** Starts on what an earlier test has left, and finds it. */
+async function assertKept(options: FixtureOptions, inspect?: (server: Ready) => Promise<void>): Promise<void> {
+  const server = await startReady(options);
+  assert.deepEqual(await query(server.connectionString, `SELECT * FROM kept`), []);
+  await inspect?.(server);
+  await server.stop();
 }
 
 async function refusal(fixture: Fixture, code: string, words: RegExp): Promise<void> {
@@ -61,21 +72,31 @@ async function directoryOf(uid: number): Promise<string> {
   return directory;
 }
 
+const clusterOf = (dataDir: string): string => join(dataDir, 'postgres', 'cluster');
+
+// Making a cluster takes a second, so that most tests go on with one of these.
+const rootDirectory = await temporaryDirectory();
+const rootData = join(rootDirectory, 'data');
+const ordinaryData = isRoot ? await directoryOf(65_534) : await temporaryDirectory();
+
 test('as root: PostgreSQL runs as a user that no other program runs as', rootOnly, async () => {
-  const dataDir = await temporaryDirectory();
-  await assertWorks({ dataDir, ...from(open) });
-  const server = await startReady({ dataDir, ...from(open) });
-  const { uid, groups, capabilities } = await credentials(server.postgresPid);
-  assert.deepEqual({ uid, groups, capabilities }, { uid: 65_530, groups: '', capabilities: 0n });
-  assert.equal((await lstat(join(dataDir, 'postgres', 'cluster'))).uid, 65_530);
-  await server.stop();
+  await assertWorks({ dataDir: rootData, ...from(open) }, async (server) => {
+    const { uid, groups, capabilities } = await credentials(server.postgresPid);
+    assert.deepEqual({ uid, groups, capabilities }, { uid: 65_530, groups: '', capabilities: 0n });
+    assert.equal((await lstat(clusterOf(rootData))).uid, 65_530);
+  });
 });
 
-test('as root, with a data directory of an ordinary user: as that user', rootOnly, async () => {
-  const dataDir = await directoryOf(61_234);
-  const server = await startReady({ dataDir, ...from(open) });
-  assert.equal((await credentials(server.postgresPid)).uid, 61_234);
-  await server.stop();
+test('as root, a data directory that moves out of reach and back keeps its data', rootOnly, async () => {
+  for (const [mode, owner] of [
+    [0o700, 0],
+    [0o755, 65_530],
+  ] as const) {
+    await chmod(rootDirectory, mode);
+    await assertKept({ dataDir: rootData, ...from(open) }, async () => {
+      assert.equal((await lstat(join(clusterOf(rootData), 'base'))).uid, owner);
+    });
+  }
 });
 
 test(
@@ -83,40 +104,19 @@ test(
   rootOnly,
   async () => {
     const dataDir = join(home, 'data');
-    await assertWorks({ dataDir, ...from(closed) });
-    const server = await startReady({ dataDir, ...from(closed) });
-    assert.equal((await credentials(server.postgresPid)).capabilities, 0n);
-    assert.equal((await lstat(join(dataDir, 'postgres', 'cluster', 'base'))).uid, 0);
-    await server.stop();
+    await assertWorks({ dataDir, ...from(closed) }, async (server) => {
+      assert.equal((await credentials(server.postgresPid)).capabilities, 0n);
+      assert.equal((await lstat(join(clusterOf(dataDir), 'base'))).uid, 0);
+    });
   },
 );
 
-test('as root, a data directory that moves into and out of reach keeps its data', rootOnly, async () => {
-  const directory = await temporaryDirectory();
-  const dataDir = join(directory, 'data');
-  const first = await startReady({ dataDir, ...from(open) });
-  await query(first.connectionString, `CREATE TABLE kept ()`);
-  await first.stop();
-  for (const [mode, owner] of [
-    [0o700, 0],
-    [0o755, 65_530],
-  ] as const) {
-    await chmod(directory, mode);
-    const server = await startReady({ dataDir, ...from(open) });
-    assert.deepEqual(await query(server.connectionString, `SELECT * FROM kept`), []);
-    assert.equal((await lstat(join(dataDir, 'postgres', 'cluster', 'base'))).uid, owner);
-    await server.stop();
-  }
-});
-
 test('as root where user namespaces are off, binaries out of reach: a copy of them', rootOnly, async () => {
   const dataDir = await temporaryDirectory();
-  const options = { dataDir, inContainer: true, ...from(closed) };
-  await assertWorks(options);
-  const server = await startReady(options);
-  assert.equal((await credentials(server.postgresPid)).uid, 65_530);
-  assert.match(await readFile(`/proc/${server.postgresPid}/cmdline`, 'utf8'), /postgres\/binaries\/18\./);
-  await server.stop();
+  await assertWorks({ dataDir, inContainer: true, ...from(closed) }, async (server) => {
+    assert.equal((await credentials(server.postgresPid)).uid, 65_530);
+    assert.match(await readFile(`/proc/${server.postgresPid}/cmdline`, 'utf8'), /postgres\/binaries\/18\./);
+  });
 });
 
 test('as root where user namespaces are off, data out of reach: a clear refusal', rootOnly, async () => {
@@ -126,14 +126,16 @@ test('as root where user namespaces are off, data out of reach: a clear refusal'
 
 test('as an ordinary user', async () => {
   // nobody: a user that has a name. When we are not root, we are one ourselves.
-  const user = isRoot ? { uid: 65_534 } : {};
-  const dataDir = isRoot ? await directoryOf(65_534) : await temporaryDirectory();
-  await assertWorks({ dataDir, ...user, ...from(open) });
-  assert.equal((await lstat(join(dataDir, 'postgres'))).mode & 0o777, 0o700);
+  await assertWorks({ dataDir: ordinaryData, ...(isRoot ? { uid: 65_534 } : {}), ...from(open) });
+  assert.equal((await lstat(join(ordinaryData, 'postgres'))).mode & 0o777, 0o700);
 });
 
-test('as an ordinary user whose uid has no name', rootOnly, async () => {
-  await assertWorks({ dataDir: await directoryOf(61_234), uid: 61_234, ...from(open) });
+test('as an ordinary user whose uid has no name; then as root on the same directory', rootOnly, async () => {
+  const dataDir = await directoryOf(61_234);
+  await assertWorks({ dataDir, uid: 61_234, ...from(open) });
+  await assertKept({ dataDir, ...from(open) }, async (server) => {
+    assert.equal((await credentials(server.postgresPid)).uid, 61_234);
+  });
 });
 
 test('as an uid without a name where user namespaces are off: a clear refusal', rootOnly, async () => {
@@ -145,42 +147,25 @@ test('as an uid without a name where user namespaces are off: a clear refusal', 
 
 test('a directory of another user is refused, with the remedy', rootOnly, async () => {
   const user = { uid: 65_534, ...from(open) };
+  const remedy = /may not read and write it: .*chown/;
   const unwritable = await temporaryDirectory(0o755);
-  await refusal(
-    startFixture({ dataDir: unwritable, ...user }),
-    'data_dir_unusable',
-    /may not read and write it: .*chown/,
-  );
+  await refusal(startFixture({ dataDir: unwritable, ...user }), 'data_dir_unusable', remedy);
   const unreadable = await temporaryDirectory(0o700);
-  await refusal(
-    startFixture({ dataDir: unreadable, ...user }),
-    'data_dir_unusable',
-    /may not read and write it: .*chown/,
-  );
-
-  const ofRoot = await filledDirectory();
-  await refusal(startFixture({ dataDir: ofRoot, ...user }), 'data_dir_unusable', /may not .*chown/);
-  // The container directory alone is not enough.
-  await chown(join(ofRoot, 'postgres'), 65_534, 65_534);
-  await refusal(startFixture({ dataDir: ofRoot, ...user }), 'data_dir_unusable', /chown/);
-});
-
-test('a cluster of another user is refused even where its directory is ours', rootOnly, async () => {
-  const dataDir = await directoryOf(65_534);
-  const server = await startReady({ dataDir, uid: 65_534, ...from(open) });
-  await server.stop();
-  await chown(join(dataDir, 'postgres', 'cluster'), 61_234, 61_234);
-  await refusal(startFixture({ dataDir, uid: 65_534, ...from(open) }), 'data_dir_unusable', /chown/);
+  await refusal(startFixture({ dataDir: unreadable, ...user }), 'data_dir_unusable', remedy);
+  await refusal(startFixture({ dataDir: rootData, ...user }), 'data_dir_unusable', /may not .*chown/);
+  // The directory alone is not enough.
+  await chown(clusterOf(ordinaryData), 61_234, 61_234);
+  await refusal(startFixture({ dataDir: ordinaryData, ...user }), 'data_dir_unusable', remedy);
+  await chown(clusterOf(ordinaryData), 65_534, 65_534);
 });
 
 test('libraries without their links (--ignore-scripts) are made up for, in every way of running', async () => {
   const bare = await stageInstallation(await temporaryDirectory());
   assert((await removeLibraryLinks(bare)) > 0);
-  const dataDir = await temporaryDirectory();
-  await assertWorks({ dataDir, ...from(bare) });
+  const dataDir = isRoot ? rootData : ordinaryData;
+  await assertKept({ dataDir, ...from(bare) });
   assert((await readdir(join(dataDir, 'postgres', 'libraries'))).includes('libpq.so.5'));
   assert((await removeLibraryLinks(bare)) === 0); // The installation is left as it was.
-
   if (isRoot) {
     await removeLibraryLinks(closed);
     await assertWorks({ dataDir: join(home, 'links'), ...from(closed) });
@@ -190,17 +175,16 @@ test('libraries without their links (--ignore-scripts) are made up for, in every
 
 test('without the binaries the refusal says what to install', async () => {
   const directory = await temporaryDirectory();
-  const { node, program } = await stageInstallation(directory);
+  const stage = await stageInstallation(directory);
   await rm(join(directory, 'node_modules'), { recursive: true });
-  const fixture = startFixture({ dataDir: join(directory, 'data'), node, program });
+  const fixture = startFixture({ dataDir: join(directory, 'data'), ...from(stage) });
   await refusal(fixture, 'binaries_unavailable', /Run npm install without --omit=optional/);
 });
 
-test('in another container on the same volume: the second is refused', rootOnly, async () => {
-  const dataDir = await temporaryDirectory();
-  const first = await startReady({ dataDir, ...from(open) });
+test('from another container on the same volume: the second is refused', rootOnly, async () => {
+  const first = await startReady({ dataDir: rootData, ...from(open) });
   const prefix = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];
-  const second = startFixture({ dataDir, prefix, ...from(open) });
+  const second = startFixture({ dataDir: rootData, prefix, ...from(open) });
   await refusal(second, 'in_use', new RegExp(`in use by process ${first.pid} on `));
   assert.deepEqual(await query(first.connectionString, `SELECT 1 AS one`), [{ one: 1 }]);
   await first.stop();

@@ -62,7 +62,7 @@ export async function temporaryDirectory(mode = 0o755): Promise<string> {
   await chmod(path, mode);
   after(async () => {
     for (const [fixture, dataDir] of running) if (dataDir.startsWith(path)) await fixture.stop();
-    await rm(path, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 });
+    await rm(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 });
   });
   return path;
 }
