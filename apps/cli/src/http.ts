@@ -117,7 +117,7 @@ function refusalFix(status: number, code: unknown, retryAfter: string | null): s
 
 function unreachable(server: string, error: unknown): CliError {
   const cause = (error as { cause?: { code?: string; message?: string } }).cause;
-  const code = cause?.code ?? (error as Error).name;
+  const code = cause?.code ?? cause?.message ?? (error as Error).name;
   const fixes: Readonly<Record<string, string>> = {
     ECONNREFUSED: 'is it running there? start it with: npm run dev; or name another by --url or GATEHOUSE_URL',
     ENOTFOUND: 'check the name in --url or GATEHOUSE_URL',
