@@ -145,7 +145,8 @@ function visitArray(
 function visitString(schema: Schema, value: unknown, report: Report): void {
   const expected = schema.description === undefined ? undefined : `use ${schema.description}`;
   if (typeof value !== 'string') {
-    report('must be text', typeof value === 'object' ? expected : `put it in quotes: "${JSON.stringify(value)}"`);
+    // The value itself is not repeated: it may be a password that looks like a number.
+    report('must be text', typeof value === 'object' ? expected : 'put it in quotes');
   } else if (value.length < (schema.minLength ?? 0)) {
     report(value === '' ? 'is empty' : `is shorter than ${schema.minLength} characters`, expected);
   } else if (value.length > (schema.maxLength ?? Number.POSITIVE_INFINITY)) {

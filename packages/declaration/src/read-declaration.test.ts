@@ -133,7 +133,7 @@ test('wrong values are refused with rule and fix', async () => {
 `),
     [
       'gatehouse.yaml:2: organizations.Acme is not a name that is allowed here; use lower-case letters, digits, _ and -, beginning with a letter or digit, at most 63 characters',
-      'gatehouse.yaml:4: organizations.acme.services.records.audience must be text; put it in quotes: "7"',
+      'gatehouse.yaml:4: organizations.acme.services.records.audience must be text; put it in quotes',
       'gatehouse.yaml:4: organizations.acme.services.records.grants.0 must be one of authorization_code, refresh_token, client_credentials, token_exchange, device_code; did you mean client_credentials?',
       'gatehouse.yaml:4: organizations.acme.services.records.redirect_uris must be a list; write [a, b] or lines that begin with -',
       'gatehouse.yaml:4: organizations.acme.services.records.roles names an entry twice; remove one of the two',

@@ -314,6 +314,11 @@ test('a password that the policy refuses is refused by the plan already, with it
     assert.equal(body.errors?.[0]?.field, 'organizations.weak.users.ann.password');
     assert.ok(!text.includes('password123'));
   }
+  const { body, text } = await send('plan', { organizations: { weak: { users: { ann: { password: 7_654_321 } } } } });
+  assert.deepEqual(body.errors, [
+    { field: 'organizations.weak.users.ann.password', rule: 'must be text', fix: 'put it in quotes' },
+  ]);
+  assert.ok(!text.includes('7654321'));
 });
 
 test('unknown keys are refused with their path and what was probably meant', async () => {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { createTestApp, type TestApp } from '../../testing/test-app.ts';
 
 let folder: string;
@@ -81,5 +82,15 @@ test('a secret that nobody would see, and a file that is not right, end the star
   });
   const { rows } = await node.db.pool.query(`select 1 from identity.organizations where name = 'acme'`);
   assert.equal(rows.length, 0);
+  await node.close();
+});
+
+test('the example in the root of the repository can be applied at start', async () => {
+  const example = join(folder, 'example.yaml');
+  await cp(fileURLToPath(new URL('../../../../../gatehouse.example.yaml', import.meta.url)), example);
+  await writeFile(join(folder, 'alice.password'), 'plum cobweb harvest lantern 71\n');
+  const node = await createTestApp({ settings: { declaration: example } });
+  const { rows } = await node.db.pool.query('select client_id from identity.services order by client_id');
+  assert.deepEqual(rows, [{ client_id: 'acme.records' }, { client_id: 'acme.web' }]);
   await node.close();
 });
