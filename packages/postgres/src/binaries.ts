@@ -1,4 +1,4 @@
-import { cp, lstat, mkdir, readFile, rename, rm, symlink } from 'node:fs/promises';
+import { chmod, cp, lstat, mkdir, readFile, rename, rm, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { EmbeddedPostgresError, systemErrorCode } from './error.ts';
@@ -67,7 +67,7 @@ export async function completeLibraries(binaries: Binaries, directory: string): 
   const missing = await missingLinks(binaries);
   if (missing.length === 0) return undefined;
   await rm(directory, { recursive: true, force: true });
-  await mkdir(directory, { mode: 0o755 });
+  await makePassable(directory);
   for (const link of missing) await symlink(join(binaries.root, 'lib', link.file), join(directory, link.name));
   // A library looks for its own libraries beside the name it was loaded by, so both places are named.
   return `${directory}:${join(binaries.root, 'lib')}`;
@@ -104,7 +104,8 @@ export async function copyBinaries(binaries: Binaries, directory: string): Promi
   if (!(await exists(target))) {
     const unfinished = join(directory, 'unfinished');
     await rm(unfinished, { recursive: true, force: true });
-    await mkdir(unfinished, { recursive: true, mode: 0o755 });
+    await makePassable(directory);
+    await makePassable(unfinished);
     const isArchive = (path: string): boolean => path.endsWith('.a');
     await cp(binaries.root, unfinished, {
       recursive: true,
@@ -115,6 +116,12 @@ export async function copyBinaries(binaries: Binaries, directory: string): Promi
     await rename(unfinished, target);
   }
   return binariesAt(target, binaries.packageVersion);
+}
+
+/** A directory that PostgreSQL's user can enter, whatever our umask. */
+async function makePassable(path: string): Promise<void> {
+  await mkdir(path, { recursive: true });
+  await chmod(path, 0o755);
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -169,7 +169,9 @@ test('libraries without their links (--ignore-scripts) are made up for, in every
   if (isRoot) {
     await removeLibraryLinks(closed);
     await assertWorks({ dataDir: join(home, 'links'), ...from(closed) });
-    await assertWorks({ dataDir: await temporaryDirectory(), inContainer: true, ...from(closed) });
+    // Also when our umask would keep everybody else out.
+    const prefix = ['/bin/sh', '-c', 'umask 077 && exec "$@"', 'sh'];
+    await assertWorks({ dataDir: await temporaryDirectory(), inContainer: true, prefix, ...from(closed) });
   }
 });
 
