@@ -66,6 +66,20 @@ test('a grant and the deletion of the role at once: the role is never granted an
   }
 });
 
+test('the same for the roles a service brings with it', async () => {
+  for (let round = 0; round < 5; round += 1) {
+    await t.acme('POST', '/v1/services', { name: `short-${round}`, roles: ['reader'] });
+    const [granted, changed] = await Promise.all([
+      t.acme('POST', '/v1/users', { username: `short-${round}`, roles: [`short-${round}:reader`] }),
+      t.acme('PATCH', `/v1/services/short-${round}`, { roles: [] }),
+    ]);
+    assert.ok(
+      (granted.status === 201 && changed.status === 409) || (granted.status === 400 && changed.status === 200),
+      `${granted.status} ${changed.status}`,
+    );
+  }
+});
+
 test('permissions are known ones, and operators’ ones stay with gatehouse', async () => {
   const make = (payload: object) => t.acme('POST', '/v1/roles', payload);
   assert.equal((await make({ name: 'x', permissions: ['users:fly'] })).body.errors[0].field, 'permissions.0');

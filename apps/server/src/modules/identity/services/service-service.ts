@@ -1,4 +1,3 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import {
   AppError,
   type Changes,
@@ -12,18 +11,18 @@ import {
 } from '../../../kernel/index.ts';
 import type { Audit } from '../../audit/index.ts';
 import type { Granter } from '../deps.ts';
-import { assertCovers, combineRoles } from '../roles/role-rules.ts';
+import { assertCovers } from '../roles/role-rules.ts';
 import type { Roles } from '../roles/role-service.ts';
-import { countRoleHolders, deleteRole, insertRole, listRolesOfServices } from '../roles/role-store.ts';
-import type { Service, ServiceSecret, ServiceSettings } from './service.ts';
-import { assertClientSecret, assertServiceSettings } from './service-rules.ts';
+import type { Service, ServiceSettings } from './service.ts';
+import { createServiceRoles } from './service-roles.ts';
+import { assertServiceSettings } from './service-rules.ts';
+import { createServiceSecrets } from './service-secrets.ts';
 import {
   deleteSecretRow,
   deleteServiceRow,
   findActiveService,
   findService,
   findServiceForUpdate,
-  insertSecret,
   insertService,
   isAudienceTaken,
   listSecrets,
@@ -58,9 +57,6 @@ export interface RegisteredService {
   service: Service;
   clientSecret?: string;
 }
-
-/** Most secrets alive at once: the old one and its successor. */
-export const maxSecrets = 2;
 
 /** The registered services. */
 export interface Services {
@@ -112,6 +108,8 @@ export function createServices(deps: {
   signatureAlgorithms: () => readonly string[];
 }): Services {
   const { clock, random, audit, changes, roles, publicUrl, allowPrivateNetworks, signatureAlgorithms } = deps;
+  const secrets = createServiceSecrets(deps);
+  const serviceRoles = createServiceRoles(deps);
 
   const notFound = () => new AppError('kernel.not_found', { detail: 'There is no service of this name.' });
 
@@ -156,71 +154,6 @@ export function createServices(deps: {
     (await roles.grantable(tx, { organization: change.organization, names, granter: change.granter })).map(
       (role) => role.id,
     );
-
-  /** Makes the missing roles of a service and removes those no longer named, unless somebody holds them. */
-  const setRoles = async (tx: Tx, change: ServiceChange, names: readonly string[]) => {
-    const { organization, name: service, granter, origin } = change;
-    const wanted = new Set(names);
-    const present = await listRolesOfServices(tx, organization, [service]);
-    const superfluous = present.filter((role) => !wanted.has(role.name.slice(service.length + 1)));
-    if (superfluous.length > 0) {
-      assertCovers(granter, combineRoles(superfluous));
-      await assertNotHeld(tx, superfluous);
-      for (const role of superfluous) await deleteRole(tx, role.id);
-      await changes.touch(tx, 'roles');
-    }
-    for (const name of wanted) {
-      await insertRole(tx, {
-        id: random.id('rol'),
-        organization,
-        service,
-        name,
-        permissions: [],
-        builtIn: false,
-        createdAt: clock.now(),
-        createdBy: origin.actor.id,
-      });
-    }
-  };
-
-  const assertNotHeld = async (tx: Tx, held: readonly { id: string; name: string }[], exceptServiceId = '') => {
-    const ids = held.map((role) => role.id);
-    const holders = await countRoleHolders(tx, ids, exceptServiceId);
-    if (holders > 0) {
-      throw new AppError('identity.role_in_use', {
-        detail: `${holders} account(s) hold one of ${held.map((role) => role.name).join(', ')}. Take it from them first.`,
-      });
-    }
-  };
-
-  const living = async (tx: Reader, serviceId: string): Promise<ServiceSecret[]> => {
-    const all = (await listSecrets(tx, [serviceId])).get(serviceId) ?? [];
-    return all.filter((secret) => secret.expiresAt === undefined || secret.expiresAt > clock.now());
-  };
-
-  const putSecret = async (tx: Tx, service: Service, origin: Origin, given?: string, expiresAt?: Date) => {
-    if (given !== undefined) assertClientSecret(given);
-    if (expiresAt !== undefined && expiresAt <= clock.now()) {
-      throw invalidField('expires_at', 'is not in the future', 'leave it out for a secret without an end');
-    }
-    const clientSecret = given ?? Buffer.from(random.bytes(32)).toString('base64url');
-    const all = (await listSecrets(tx, [service.id])).get(service.id) ?? [];
-    for (const old of all.filter((secret) => secret.expiresAt !== undefined && secret.expiresAt <= clock.now())) {
-      await deleteSecretRow(tx, service.id, old.id);
-    }
-    if ((await living(tx, service.id)).length >= maxSecrets) {
-      throw new AppError('identity.too_many_secrets', { detail: 'Delete one of the two before you add another.' });
-    }
-    const secret: ServiceSecret = {
-      id: random.id('sec'),
-      hash: hashOf(clientSecret),
-      createdAt: clock.now(),
-      createdBy: origin.actor.id,
-      expiresAt,
-    };
-    await insertSecret(tx, service.id, secret);
-    return { id: secret.id, clientSecret, createdAt: secret.createdAt };
-  };
 
   const setStatus = async (tx: Tx, change: ServiceChange, status: Service['status'], action: string) => {
     const service = await getForChange(tx, change);
@@ -278,10 +211,10 @@ export function createServices(deps: {
           detail: `Choose another name than ${name}, or change that service.`,
         });
       }
-      await setRoles(tx, input, input.roles ?? []);
+      await serviceRoles.set(tx, input, input.roles ?? []);
       const secret =
         service.authentication === 'client_secret'
-          ? await putSecret(tx, service, origin, input.clientSecret)
+          ? await secrets.add(tx, { service, origin, secret: input.clientSecret })
           : undefined;
       await record(tx, 'service.created', service, origin, {
         name,
@@ -299,7 +232,7 @@ export function createServices(deps: {
       await assertAudienceFree(tx, before.organization, settings.audience, before.id);
       const roleIds =
         change.accountRoles === undefined ? before.roleIds : await accountRoleIds(tx, change, change.accountRoles);
-      if (change.roles !== undefined) await setRoles(tx, change, change.roles);
+      if (change.roles !== undefined) await serviceRoles.set(tx, change, change.roles);
       const after = await audienceGuard(() => updateService(tx, before.id, { ...settings, roleIds }));
       await record(tx, 'service.updated', after, change.origin, {
         changed: [
@@ -317,7 +250,7 @@ export function createServices(deps: {
           detail: `The service authenticates by ${service.authentication}. Change that first.`,
         });
       }
-      const secret = await putSecret(tx, service, change.origin, change.secret, change.expiresAt);
+      const secret = await secrets.add(tx, { ...change, service });
       await record(tx, 'service.secret_added', service, change.origin, { secret_id: secret.id });
       return secret;
     },
@@ -328,25 +261,12 @@ export function createServices(deps: {
       }
       await record(tx, 'service.secret_deleted', service, change.origin, { secret_id: change.secretId });
     },
-    async verifyServiceSecret(tx, service, secret) {
-      const given = hashOf(secret);
-      let right = false;
-      for (const { hash } of await living(tx, service.id)) {
-        if (hash.length === given.length && timingSafeEqual(hash, given)) right = true;
-      }
-      return right;
-    },
+    verifyServiceSecret: (tx, service, secret) => secrets.verify(tx, service.id, secret),
     suspendService: (tx, change) => setStatus(tx, change, 'suspended', 'service.suspended'),
     restoreService: (tx, change) => setStatus(tx, change, 'active', 'service.restored'),
     async deleteService(tx, change) {
       const service = await getForChange(tx, change);
-      const own = await listRolesOfServices(tx, service.organization, [service.name]);
-      assertCovers(change.granter, combineRoles(own));
-      if (own.length > 0) {
-        await assertNotHeld(tx, own, service.id);
-        for (const role of own) await deleteRole(tx, role.id);
-        await changes.touch(tx, 'roles');
-      }
+      await serviceRoles.removeAll(tx, change, service.id);
       await deleteServiceRow(tx, service.id);
       await record(tx, 'service.deleted', service, change.origin, { name: service.name });
     },
@@ -383,8 +303,4 @@ async function audienceGuard<T>(work: () => Promise<T>): Promise<T> {
     if (isUniqueViolation(error, 'services_organization_audience_key')) throw audienceTaken();
     throw error;
   }
-}
-
-function hashOf(secret: string): Buffer {
-  return createHash('sha256').update(secret).digest();
 }
