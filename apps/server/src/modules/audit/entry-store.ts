@@ -94,6 +94,35 @@ export async function insertEntry(tx: Tx, entry: Entry): Promise<void> {
   ]);
 }
 
+const columnTypes: Readonly<Partial<Record<(typeof columns)[number], string>>> = {
+  version: 'smallint',
+  at: 'timestamptz',
+  details: 'jsonb',
+};
+const insertEntriesStatement = {
+  name: 'audit_insert_entries',
+  text: `with entry as (
+      insert into audit.entries (${columns.join(', ')})
+      select ${columns.map((column) => `e.${column}`).join(', ')}
+      from rows from (json_to_recordset($1::json)
+        as (${columns.map((column) => `${column} ${columnTypes[column] ?? 'text'}`).join(', ')}))
+        with ordinality as e (${columns.join(', ')}, place)
+      order by e.place returning position)
+    insert into audit.unsealed (position) select position from entry`,
+};
+
+/** Writes many entries in their order, in one statement: a fraction of the cost of one after another. */
+export async function insertEntries(tx: Tx, entries: readonly Entry[]): Promise<void> {
+  const rows = entries.map(({ actor, target, ...entry }) => ({
+    ...entry,
+    actor_type: actor.type,
+    actor_id: actor.id,
+    target_type: target?.type,
+    target_id: target?.id,
+  }));
+  await named(tx, insertEntriesStatement, [JSON.stringify(rows)]);
+}
+
 const listUnsealedStatement = {
   name: 'audit_list_unsealed',
   text: `select ${entryColumns} from audit.unsealed u join audit.entries e on e.position = u.position

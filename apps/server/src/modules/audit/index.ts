@@ -16,7 +16,7 @@ import type { Clock, Db, Logger, Random, Tx } from '../../kernel/index.ts';
 import { type AuditKeys, createAuditRoutes } from './audit-routes.ts';
 import type { NewEntry } from './entry.ts';
 import { prepareEntry } from './entry-rules.ts';
-import { insertEntry } from './entry-store.ts';
+import { insertEntries, insertEntry } from './entry-store.ts';
 import { createSealer, type SignCheckpoint } from './sealer.ts';
 
 export type { AuditKeys } from './audit-routes.ts';
@@ -45,6 +45,15 @@ export function createAudit({ db, clock, random, log, signCheckpoint, auditKeys 
     /** Records what the caller's transaction does. When it throws, the transaction must not commit. */
     async append(tx: Tx, entry: NewEntry): Promise<void> {
       await insertEntry(tx, prepareEntry(entry, random.id('audit'), clock.now()));
+    },
+    /** As `append`, for entries of one moment: they keep their order and share one statement. */
+    async appendAll(tx: Tx, entries: readonly NewEntry[]): Promise<void> {
+      const now = clock.now();
+      if (entries.length === 0) return;
+      await insertEntries(
+        tx,
+        entries.map((entry) => prepareEntry(entry, random.id('audit'), now)),
+      );
     },
     /** Seals all committed entries now, unless another node is at it; returns how many this call sealed. */
     sealPending: sealer.sealPending,

@@ -58,7 +58,7 @@ export interface IdentityDeps {
   readonly log: Logger;
   readonly changes: Changes;
   readonly jobs: Pick<Jobs, 'cron'>;
-  readonly audit: Pick<Audit, 'append'>;
+  readonly audit: Pick<Audit, 'append' | 'appendAll'>;
   readonly keys: Keys;
   /** Keys that services publish, by the guarded client for outgoing requests. */
   readonly remoteKeys: RemoteKeys;

@@ -44,16 +44,19 @@ interface Waiting {
  * part of an entry, and tokens are asked for in crowds (measured: 2.9 k/s with a commit each, 4.3 k/s when shared).
  * Each caller waits for the commit that holds its entry; a lone caller waits for nobody.
  */
-export function createIssueRecorder({ db, audit }: { db: Db; audit: Pick<Audit, 'append'> }): RecordIssue {
+export function createIssueRecorder({ db, audit }: { db: Db; audit: Pick<Audit, 'appendAll'> }): RecordIssue {
   const waiting: Waiting[] = [];
   let running = 0;
   let scheduled = false;
 
   const commit = async (crowd: readonly Waiting[]) => {
     try {
-      await db.transaction(async (tx) => {
-        for (const { token } of crowd) await audit.append(tx, issueEntry(token));
-      });
+      await db.transaction((tx) =>
+        audit.appendAll(
+          tx,
+          crowd.map(({ token }) => issueEntry(token)),
+        ),
+      );
       for (const { done } of crowd) done();
     } catch (error) {
       for (const { failed } of crowd) failed(error);

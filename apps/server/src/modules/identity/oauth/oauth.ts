@@ -50,7 +50,7 @@ export interface OAuthDeps {
   readonly random: Random;
   readonly log: Logger;
   readonly changes: Pick<Changes, 'watch'>;
-  readonly audit: Pick<Audit, 'append'>;
+  readonly audit: Pick<Audit, 'append' | 'appendAll'>;
   readonly keys: Pick<Keys, 'signingJwks' | 'onChange'>;
   readonly roles: Pick<Roles, 'resolve'>;
   readonly credentials: Pick<Credentials, 'verifyCredentials'>;
