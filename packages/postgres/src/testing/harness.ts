@@ -10,6 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
 import { startEmbeddedPostgres } from '../embedded-postgres.ts';
+import { processExists } from '../lock.ts';
 
 /** What the fixture says. */
 export interface FixtureEvent {
@@ -55,10 +56,19 @@ export const isRoot = process.geteuid?.() === 0;
 const fixtureProgram = fileURLToPath(new URL('./fixture-server.ts', import.meta.url));
 
 const running = new Map<Fixture, string>();
+const prefix = 'postgres-supervisor-';
+
+// A test run that was killed could not remove its directories. They carry its pid.
+for (const name of await readdir(tmpdir())) {
+  const [, pid] = /^postgres-supervisor-(\d+)-/.exec(name) ?? [];
+  if (pid !== undefined && !processExists(Number(pid))) {
+    await rm(join(tmpdir(), name), { recursive: true, force: true }).catch(() => undefined);
+  }
+}
 
 /** A directory that others may enter, removed after the test (or the file) that asked for it. */
 export async function temporaryDirectory(mode = 0o755): Promise<string> {
-  const path = await mkdtemp(join(tmpdir(), 'postgres-supervisor-'));
+  const path = await mkdtemp(join(tmpdir(), `${prefix}${process.pid}-`));
   await chmod(path, mode);
   after(async () => {
     for (const [fixture, dataDir] of running) if (dataDir.startsWith(path)) await fixture.stop();
