@@ -41,7 +41,12 @@ interface Store {
 
 async function openStore(settings: Settings, log: Logger): Promise<Store> {
   if (settings.databaseUrl !== undefined) return { connectionString: settings.databaseUrl };
-  const postgres = await startEmbeddedPostgres({ dataDir: settings.dataDir, log });
+  const postgres = await startEmbeddedPostgres({
+    dataDir: settings.dataDir,
+    log,
+    // Its log line says why. Whoever keeps this process running may try again; without a database it serves nobody.
+    onFailed: () => process.exit(1),
+  });
   return { connectionString: postgres.connectionString, postgres };
 }
 
