@@ -26,6 +26,7 @@ export function createHandOver(deps: {
 }): HandOver {
   const { protocol, host } = new URL(deps.issuer);
   return (request, reply, { ticket, form } = {}) => {
+    const callback = deps.callback(); // before the answer is taken over: without a signing key there is none
     const raw: IncomingMessage & { originalUrl?: string } = request.raw;
     raw.originalUrl = raw.url ?? '';
     raw.url = raw.originalUrl.slice(mountPath.length);
@@ -42,7 +43,7 @@ export function createHandOver(deps: {
     sealCookies(reply.raw, deps.cookies);
     reply.hijack();
     runWithContext({ origin: request.origin, ...(ticket === undefined ? {} : { ticket }) }, () =>
-      deps.callback()(raw, reply.raw),
+      callback(raw, reply.raw),
     );
     return reply;
   };

@@ -35,6 +35,7 @@ import { createIssueRecorder } from './issue-recorder.ts';
 import { oauthRoutes } from './oauth-routes.ts';
 import { createFormTokens } from './pages/form-token.ts';
 import { createProviderPages } from './pages/provider-pages.ts';
+import { createPresentProvider } from './present-provider.ts';
 import { buildProvider } from './provider.ts';
 import { createProviderMiddleware } from './provider-middleware.ts';
 import { createResourceServers } from './resource-servers.ts';
@@ -51,7 +52,7 @@ export interface OAuthDeps {
   readonly log: Logger;
   readonly changes: Pick<Changes, 'watch'>;
   readonly audit: Pick<Audit, 'append' | 'appendAll'>;
-  readonly keys: Pick<Keys, 'signingJwks' | 'onChange'>;
+  readonly keys: Pick<Keys, 'signingJwks'>;
   readonly roles: Pick<Roles, 'resolve'>;
   readonly credentials: Pick<Credentials, 'verifyCredentials'>;
   readonly clients: ClientCache;
@@ -74,8 +75,7 @@ export function createOauth(deps: OAuthDeps) {
   const cookies = cookieRules(issuer);
   let seal: ReturnType<typeof createArtifactSeal> | undefined;
   let proofs: ReturnType<typeof createProofs> | undefined;
-  let provider: Provider | undefined;
-  let stopFollowing: (() => void) | undefined;
+  let provider: (() => Provider) | undefined;
 
   const users = createClientUsers({ db, roles, clients });
   const audiences = createAudiences({ db, issuer });
@@ -84,7 +84,7 @@ export function createOauth(deps: OAuthDeps) {
   const authenticateClient = createClientAuthentication({ ...deps, findClient: (id) => clients.find(id) });
   const lateProofs: Proofs = { check: (input) => present(proofs).check(input) };
 
-  const handOver = createHandOver({ issuer, cookies, callback: () => present(provider).callback() });
+  const handOver = createHandOver({ issuer, cookies, callback: () => present(provider)().callback() });
   const resolveRoles = (client: OAuthClient) =>
     client.roleIds.length === 0
       ? Promise.resolve(noRoles)
@@ -141,7 +141,7 @@ export function createOauth(deps: OAuthDeps) {
       oauthRoutes({
         ...deps,
         cookies,
-        provider: () => present(provider),
+        provider: () => present(provider)(),
         formTokens: createFormTokens(() => deps.secrets().formKey),
         authenticateClient,
         handOver,
@@ -162,22 +162,13 @@ export function createOauth(deps: OAuthDeps) {
         revoke: createRevocation({ issuer, db, clock, audit, verifier, ending, authenticateClient }),
         userinfo: createUserinfo({ issuer, judge, proofs: lateProofs, clients }),
       })(app),
-    /** Builds the provider, and builds it anew whenever the signing keys change: requests under way end on the old one. */
+    /** From now on the provider is that of the signing keys of each moment: requests under way end on the old one. */
     async start(): Promise<void> {
       clients.start();
       const parts = prepare(deps.secrets());
-      const rebuild = () => {
-        try {
-          provider = buildProvider(parts, keys.signingJwks());
-        } catch (error) {
-          deps.log.error({ err: error }, 'the new signing keys cannot be used; the ones before go on');
-        }
-      };
-      rebuild();
-      stopFollowing = keys.onChange(rebuild);
+      provider = createPresentProvider({ keys, build: (jwks) => buildProvider(parts, jwks) });
     },
     async stop(): Promise<void> {
-      stopFollowing?.();
       clients.stop();
     },
     get seal() {
