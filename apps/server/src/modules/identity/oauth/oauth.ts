@@ -81,7 +81,7 @@ export function createOauth(deps: OAuthDeps) {
   const audiences = createAudiences({ db, issuer });
   const describeResource = createResourceServers({ issuer, clients, audiences });
   const recordIssue = createIssueRecorder({ db, audit });
-  const authenticateClient = createClientAuthentication({ ...deps, findClient: (id) => clients.find(id) });
+  const authenticateClient = createClientAuthentication({ ...deps, findClient: clients.find });
   const lateProofs: Proofs = { check: (input) => present(proofs).check(input) };
 
   const handOver = createHandOver({ issuer, cookies, callback: () => present(provider)().callback() });
@@ -141,6 +141,7 @@ export function createOauth(deps: OAuthDeps) {
       oauthRoutes({
         ...deps,
         cookies,
+        users,
         provider: () => present(provider)(),
         formTokens: createFormTokens(() => deps.secrets().formKey),
         authenticateClient,

@@ -13,7 +13,7 @@ export interface ClientAuthenticationDeps {
   readonly log: Logger;
   readonly audit: Pick<Audit, 'append'>;
   readonly remoteKeys: RemoteKeys;
-  readonly findClient: (clientId: string) => Promise<OAuthClient | undefined>;
+  readonly findClient: (clientId: string, options?: { fresh?: boolean }) => Promise<OAuthClient | undefined>;
   readonly issuer: string;
 }
 
@@ -59,11 +59,13 @@ export function createClientAuthentication(deps: ClientAuthenticationDeps) {
     // 3. Does the mechanism fit what the service registered, and is the credential right?
     switch (credentials.kind) {
       case 'secret': {
-        const right = isClientSecret(client, credentials.secret, deps.clock.now());
-        if (!client || client.authentication !== 'client_secret' || !right) {
-          return refuse(client, 'wrong client secret', request.origin);
-        }
-        return client;
+        const accepts = (candidate: OAuthClient | undefined) =>
+          isClientSecret(candidate, credentials.secret, deps.clock.now()) &&
+          candidate?.authentication === 'client_secret';
+        if (accepts(client)) return client as OAuthClient;
+        // A secret that another node has just added is not in this node's memory yet: look again before refusing.
+        const fresh = client && (await deps.findClient(client.clientId, { fresh: true }));
+        return accepts(fresh) ? (fresh as OAuthClient) : refuse(client, 'wrong client secret', request.origin);
       }
       case 'assertion': {
         if (client?.authentication !== 'private_key_jwt') {

@@ -246,3 +246,16 @@ test('spellings of an endpoint that are not ours do not reach oidc-provider', as
     assert.equal(answer.statusCode, 404, path);
   }
 });
+
+test('a secret added on one node is accepted at once on another that knew the client before', async () => {
+  const form = { grant_type: 'client_credentials' };
+  assert.equal((await t.post('/oauth/token', form, backend, second.app)).statusCode, 200);
+  for (let round = 0; round < 20; round += 1) {
+    const added = await t.admin('POST', '/v1/services/backend/secrets');
+    assert.equal(added.statusCode, 201, added.body);
+    const { id, client_secret: secret } = added.json<{ id: string; client_secret: string }>();
+    const answer = await t.post('/oauth/token', form, { clientId: backend.clientId, secret }, second.app);
+    assert.equal(answer.statusCode, 200, `round ${round}`);
+    assert.equal((await t.admin('DELETE', `/v1/services/backend/secrets/${id}`)).statusCode, 204);
+  }
+});

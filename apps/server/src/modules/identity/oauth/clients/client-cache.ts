@@ -13,8 +13,9 @@ export function createClientCache({ db, changes }: { db: Db; changes: Pick<Chang
   let generation = 0;
   let unwatch: (() => void) | undefined;
   return {
-    async find(clientId: string): Promise<OAuthClient | undefined> {
-      const known = cache.get(clientId);
+    /** `fresh` reads again: what another node has just written counts at once where it matters. */
+    async find(clientId: string, options: { fresh?: boolean } = {}): Promise<OAuthClient | undefined> {
+      const known = options.fresh ? undefined : cache.get(clientId);
       if (known) return known;
       if (clientId.length > 128) return undefined;
       const before = generation;
