@@ -51,6 +51,7 @@ export function createDb(options: {
     statement_timeout: 60_000,
     idle_in_transaction_session_timeout: 60_000,
     application_name: 'gatehouse',
+    pipeline: true,
   });
   // An idle connection that breaks (a restarted database) is replaced by the pool; without a listener it ends the process.
   pool.on('error', (error) => options.onError?.(error));
@@ -139,9 +140,11 @@ function createDriver(pool: pg.Pool): Driver {
       };
     },
     async beginTransaction(connection, settings: TransactionSettings) {
-      await clientOf(connection).query(
-        settings.isolationLevel ? `begin isolation level ${settings.isolationLevel}` : 'begin',
-      );
+      // Sent with the first statement, in one round trip. Should it fail, so does that statement, and with the
+      // statement the transaction; its own rejection says nothing more.
+      clientOf(connection)
+        .query(settings.isolationLevel ? `begin isolation level ${settings.isolationLevel}` : 'begin')
+        .catch(() => {});
     },
     async commitTransaction(connection) {
       const result = await clientOf(connection).query('commit');
