@@ -91,7 +91,7 @@ export async function createHttp(options: {
   const headers = securityHeaders({ https: options.publicUrl.startsWith('https:') });
   app.addHook('onRequest', async (request, reply) => {
     for (const [name, value] of headers) reply.raw.setHeader(name, value);
-    reply.header('x-request-id', request.id);
+    reply.raw.setHeader('x-request-id', request.id); // on the raw answer: OAuth pages are written there
     if (!request.routeOptions.config?.anyHost && !isOurHost(request, options.publicUrl)) {
       throw new AppError('kernel.misdirected', {
         detail: 'The Host header names another server. Use GATEHOUSE_PUBLIC_URL.',

@@ -29,6 +29,13 @@ export async function installOpenApi(app: App, options: { version: string; publi
 const pageCsp =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
+/** Light or dark as the reader's system has it; the page's own switch is in the bar that we leave out. */
+const followScheme = `const dark = matchMedia('(prefers-color-scheme: dark)');
+const follow = () => document.documentElement.classList.toggle('dark-mode', dark.matches);
+dark.addEventListener('change', follow);
+follow();
+`;
+
 /** Serves the page. It is static: no inline script, no request to another host. */
 export async function serveOpenApi(app: App): Promise<void> {
   await app.register(async (docs) => {
@@ -38,11 +45,22 @@ export async function serveOpenApi(app: App): Promise<void> {
     docs.addHook('onRequest', async (_request, reply) => {
       reply.raw.removeHeader('content-security-policy');
     });
+    // Without it a phone shows the page as wide as a desk's. The plugin has no setting for it.
+    docs.addHook('onSend', async (_request, _reply, payload) =>
+      typeof payload === 'string'
+        ? payload.replace(
+            '<meta charset="UTF-8">',
+            '<meta charset="UTF-8"><meta name="viewport" content="width=device-width, initial-scale=1">',
+          )
+        : payload,
+    );
     await docs.register(swaggerUi, {
       routePrefix: '/docs',
       staticCSP: true,
       transformStaticCSP: () => pageCsp,
-      uiConfig: { deepLinking: true, docExpansion: 'none', validatorUrl: null },
+      // The base layout has no bar on top: that has a logo of others, and a style element that the policy refuses.
+      uiConfig: { layout: 'BaseLayout', deepLinking: true, docExpansion: 'none', validatorUrl: null },
+      theme: { title: 'Gatehouse API', js: [{ filename: 'scheme.js', content: followScheme }] },
     });
   });
 }

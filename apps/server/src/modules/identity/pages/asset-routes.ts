@@ -6,9 +6,10 @@ import type { App } from '../../../kernel/index.ts';
 const assets = [
   { file: 'style.css', type: 'text/css; charset=utf-8' },
   { file: 'setup.js', type: 'text/javascript; charset=utf-8' },
+  { file: 'icon.svg', type: 'image/svg+xml' },
 ] as const;
 
-/** `/assets/…`: the style and scripts of the pages. Read once; nothing else of the file system can be reached here. */
+/** `/assets/…`: the style, scripts and mark of the pages. Read once; nothing else of the file system can be reached here. */
 export function assetRoutes(app: App): void {
   for (const { file, type } of assets) {
     const content = readFileSync(join(import.meta.dirname, 'assets', file));
@@ -16,7 +17,7 @@ export function assetRoutes(app: App): void {
     app.get(
       `/assets/${file}`,
       {
-        config: { auth: { public: 'style and scripts of the pages hold no data' } },
+        config: { auth: { public: 'style, scripts and mark of the pages hold no data' } },
         schema: { hide: true },
       },
       async (request, reply) => {

@@ -8,6 +8,8 @@ export interface Page {
   readonly body: Html;
   /** HTTP status; 200 without one. */
   readonly status?: number;
+  /** The page tells of a mistake: its name in the tab says so first, which screen readers read out before all else. */
+  readonly problem?: boolean;
   /** Paths of scripts below `/assets/`; the page must work without them. */
   readonly scripts?: readonly string[];
   /**
@@ -55,13 +57,14 @@ export function renderPage(page: Page): string {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="robots" content="noindex">
-<title>${page.title} · Gatehouse</title>
+<title>${page.problem === true && 'Error: '}${page.title} · Gatehouse</title>
+<link rel="icon" href="/assets/icon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="/assets/style.css">
 ${scripts}
 </head>
 <body>
+<header class="brand"><img src="/assets/icon.svg" width="28" height="28" alt="">Gatehouse</header>
 <main>
-<p class="brand">Gatehouse</p>
 <h1>${page.title}</h1>
 ${page.body}
 </main>
@@ -70,12 +73,15 @@ ${page.body}
 `.html;
 }
 
-/** A message above a form: read out by screen readers as soon as it appears. */
+/** Of the message that fields refer to. */
+const problemId = 'problem';
+
+/** A message above a form: read out by screen readers as soon as it appears, and again at the fields it is about. */
 export function alertBox(text: string): Html {
-  return html`<p class="alert" role="alert">${text}</p>`;
+  return html`<p class="alert" id="${problemId}" role="alert">${text}</p>`;
 }
 
-/** A labelled input. `hint` is tied to it for screen readers. */
+/** A labelled input. `hint` is tied to it for screen readers; so is the message above the form when it is `invalid`. */
 export function field(input: {
   name: string;
   label: string;
@@ -84,12 +90,15 @@ export function field(input: {
   autocomplete: string;
   hint?: string;
   autofocus?: boolean;
+  invalid?: boolean;
+  /** Not for passwords: browsers cut what is pasted without a word, and the cut password would be kept. */
   maxLength?: number;
 }): Html {
   const hintId = `${input.name}-hint`;
+  const described = [input.invalid === true && problemId, input.hint !== undefined && hintId].filter(Boolean).join(' ');
   return html`<div class="field">
 <label for="${input.name}">${input.label}</label>
-<input id="${input.name}" name="${input.name}" type="${input.type ?? 'text'}" value="${input.value ?? ''}" autocomplete="${input.autocomplete}" maxlength="${input.maxLength ?? 256}" required autocapitalize="none" spellcheck="false"${input.autofocus === true && html` autofocus`}${input.hint !== undefined && html` aria-describedby="${hintId}"`}>
+<input id="${input.name}" name="${input.name}" type="${input.type ?? 'text'}" value="${input.value ?? ''}" autocomplete="${input.autocomplete}"${input.maxLength !== undefined && html` maxlength="${input.maxLength}"`} required autocapitalize="none" spellcheck="false"${input.autofocus === true && html` autofocus`}${input.invalid === true && html` aria-invalid="true"`}${described !== '' && html` aria-describedby="${described}"`}>
 ${input.hint !== undefined && html`<p class="hint" id="${hintId}">${input.hint}</p>`}
 </div>`;
 }

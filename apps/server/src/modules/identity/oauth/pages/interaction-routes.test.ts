@@ -108,7 +108,7 @@ test('a form of another site, of another browser or of another step does nothing
   }
 });
 
-test('a wrong password shows the page again, says nothing about the name, and keeps neither', async () => {
+test('a wrong password shows the page again, says nothing about the account, and forgets the password', async () => {
   const attempt = async (username: string) => {
     const browser = createBrowser(t.app, t.issuer);
     const { page } = await browser.open(path());

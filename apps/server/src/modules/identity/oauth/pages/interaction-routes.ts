@@ -1,9 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type Provider from 'oidc-provider';
-import type { App, Logger } from '../../../../kernel/index.ts';
+import type { App, AppError, Logger } from '../../../../kernel/index.ts';
 import { operatorOrganization } from '../../deps.ts';
 import { sendPage } from '../../pages/layout.ts';
+import { sendProblemPage } from '../../pages/problem-page.ts';
 import type { Credentials } from '../../passwords/credentials.ts';
+import type { ClientUsers } from '../accounts.ts';
 import { audienceOf } from '../audiences.ts';
 import { parseForm } from '../client-authentication/form.ts';
 import type { ClientCache } from '../clients/client-cache.ts';
@@ -11,7 +13,7 @@ import { type CookieRules, forgetInteraction, openCookies } from '../cookies.ts'
 import { runWithContext } from '../request-context.ts';
 import { defaultResource } from '../token-claims.ts';
 import type { FormTokens } from './form-token.ts';
-import { consentPage, expiredPage, type InteractionPage, signInPage } from './interaction-pages.ts';
+import { consentPage, expiredPage, type InteractionPage, maxUsernameLength, signInPage } from './interaction-pages.ts';
 
 type Interaction = Awaited<ReturnType<Provider['interactionDetails']>>;
 type Request = FastifyRequest<{ Params: { uid: string } }>;
@@ -22,13 +24,14 @@ export interface InteractionDeps {
   readonly cookies: CookieRules;
   readonly provider: () => Provider;
   readonly clients: Pick<ClientCache, 'find'>;
+  readonly users: Pick<ClientUsers, 'find'>;
   readonly credentials: Pick<Credentials, 'verifyCredentials'>;
   readonly formTokens: FormTokens;
 }
 
 /** The pages a person sees during an authorization: sign-in and consent. Plain forms, no script. */
 export function interactionRoutes(deps: InteractionDeps) {
-  const { provider, clients, credentials, formTokens, cookies } = deps;
+  const { provider, clients, users, credentials, formTokens, cookies } = deps;
 
   /** The interaction of the address, if this browser holds its cookie and it is at `prompt`. */
   const find = async (request: Request, reply: FastifyReply, prompt?: string): Promise<Interaction | undefined> => {
@@ -58,10 +61,17 @@ export function interactionRoutes(deps: InteractionDeps) {
     };
   };
 
+  /** Whose account the consent is about, for a page that says it. */
+  const usernameOf = async ({ session, params }: Interaction): Promise<string | undefined> => {
+    const client = await clients.find(String(params['client_id']));
+    if (session === undefined || client === undefined) return undefined;
+    return (await users.find(session.accountId, client))?.username;
+  };
+
   const show = async (interaction: Interaction, reply: FastifyReply): Promise<FastifyReply> => {
     const page = await pageOf(interaction);
     return interaction.prompt.name === 'consent'
-      ? sendPage(reply, consentPage(page, askedOf(interaction)))
+      ? sendPage(reply, consentPage(page, { ...askedOf(interaction), username: await usernameOf(interaction) }))
       : sendPage(reply, signInPage(page));
   };
 
@@ -111,10 +121,12 @@ export function interactionRoutes(deps: InteractionDeps) {
     });
     if (!verdict.ok) {
       const { error } = verdict;
+      const { status } = error;
       for (const [name, value] of Object.entries(error.headers)) {
         if (name !== 'www-authenticate') reply.header(name, value);
       }
-      return sendPage(reply, signInPage(page, { problem: error.detail ?? error.message, status: error.status }));
+      const kept = username.length <= maxUsernameLength ? username : '';
+      return sendPage(reply, signInPage(page, { problem: problemText(error), status, username: kept }));
     }
     return finish(request, reply, { login: { accountId: verdict.user.uid, amr: ['pwd'] } }, false);
   };
@@ -130,7 +142,9 @@ export function interactionRoutes(deps: InteractionDeps) {
 
   return (app: App): void => {
     const config = { auth: { public: 'the person signs in here' } } as const;
-    const options = { config, schema: { hide: true } } as const;
+    const errorHandler = (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
+      void sendProblemPage(error, request, reply);
+    const options = { config, schema: { hide: true }, errorHandler } as const;
     /** oidc-provider's storage, called from here, learns who asks. */
     const inContext =
       (handler: (request: Request, reply: FastifyReply) => Promise<FastifyReply>) =>
@@ -155,6 +169,12 @@ export function interactionRoutes(deps: InteractionDeps) {
       ),
     );
   };
+}
+
+/** The refusal of a sign-in as a person reads it; the details of errors are written for programs. */
+function problemText(error: AppError): string {
+  if (error.code === 'identity.invalid_credentials') return 'The user name or the password is wrong.';
+  return error.detail ?? error.message;
 }
 
 /** What is missing in the grant, and so asked for on the consent page. */

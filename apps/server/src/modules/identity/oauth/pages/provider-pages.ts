@@ -25,9 +25,9 @@ function tokenOf(form: string): string {
 
 /** Pages in the style of the house; none of them shows anything that came with the request, except a checked user code. */
 export function createProviderPages(): ProviderPages {
-  const show = (ctx: KoaContextWithOIDC, title: string, body: Html) => {
+  const show = (ctx: KoaContextWithOIDC, title: string, body: Html, problem = false) => {
     ctx.type = 'html';
-    ctx.body = renderPage({ title, body });
+    ctx.body = renderPage({ title, body, problem });
   };
   return {
     async renderError(ctx, out) {
@@ -38,22 +38,25 @@ export function createProviderPages(): ProviderPages {
         'This did not work',
         html`${alertBox(text)}
 <p>Go back to the application and start again. If it happens again, tell its administrator.</p>`,
+        true,
       );
     },
     async logout(ctx, form) {
       show(
         ctx,
         'Sign out?',
-        html`<p>You will be signed out of all applications in this browser.</p>
+        html`<p class="lead">You will be signed out of all applications in this browser.</p>
 <form method="post" action="/oauth/logout/confirm">
 <input type="hidden" name="xsrf" value="${tokenOf(form)}">
+<div class="choices">
 <button type="submit" name="logout" value="yes">Sign out</button>
 <button type="submit" class="secondary">Stay signed in</button>
+</div>
 </form>`,
       );
     },
     async loggedOut(ctx) {
-      show(ctx, 'You are signed out', html`<p>You can close this page.</p>`);
+      show(ctx, 'You are signed out', html`<p class="lead">You can close this page.</p>`);
     },
     async userCodeInput(ctx, form, _out, error) {
       show(
@@ -68,30 +71,34 @@ ${field({
   autocomplete: 'one-time-code',
   hint: 'Eight letters, in two groups.',
   autofocus: true,
+  invalid: error !== undefined,
   maxLength: 32,
 })}
 <button type="submit">Continue</button>
 </form>`,
+        error !== undefined,
       );
     },
     async userCodeConfirm(ctx, form, client, _deviceInfo, userCode) {
       show(
         ctx,
         'Is this your device?',
-        html`<p>The device asks to sign you in to <strong>${client.clientName ?? client.clientId}</strong>. It must show this code:</p>
-<p><strong><code>${userCode}</code></strong></p>
-<p>If you did not start this, cancel: somebody may be trying to get into your account.</p>
+        html`<p class="lead">It asks to sign you in to <strong>${client.clientName ?? client.clientId}</strong> and must show this code:</p>
+<p class="user-code"><code>${userCode}</code></p>
+<p class="note">If you did not start this, cancel: somebody may be trying to get into your account.</p>
 <form method="post" action="/oauth/device">
 <input type="hidden" name="xsrf" value="${tokenOf(form)}">
 <input type="hidden" name="user_code" value="${userCode}">
 <input type="hidden" name="confirm" value="yes">
+<div class="choices">
 <button type="submit">Continue</button>
 <button type="submit" class="secondary" name="abort" value="yes">Cancel</button>
+</div>
 </form>`,
       );
     },
     async deviceSuccess(ctx) {
-      show(ctx, 'The device is connected', html`<p>You can close this page and go on at the device.</p>`);
+      show(ctx, 'The device is connected', html`<p class="lead">You can close this page and go on at the device.</p>`);
     },
   };
 }
