@@ -1,3 +1,4 @@
+import { builtInRoles } from '@gatehouse/contracts';
 import {
   AppError,
   type Changes,
@@ -10,10 +11,12 @@ import {
   type Tx,
 } from '../../../kernel/index.ts';
 import type { Audit } from '../../audit/index.ts';
-import type { Granter } from '../deps.ts';
+import { type Granter, operatorOrganization } from '../deps.ts';
 import { assertCovers } from '../roles/role-rules.ts';
 import type { Roles } from '../roles/role-service.ts';
+import { listRolesOfServices } from '../roles/role-store.ts';
 import type { Service, ServiceSettings } from './service.ts';
+import { type ServiceShape, serviceChanges } from './service-audit.ts';
 import { createServiceRoles } from './service-roles.ts';
 import { assertServiceSettings } from './service-rules.ts';
 import { createServiceSecrets } from './service-secrets.ts';
@@ -124,6 +127,7 @@ export function createServices(deps: {
     const service = await findServiceForUpdate(tx, organization, name);
     if (!service) throw notFound();
     assertCovers(granter, await roles.resolve(tx, organization, service.roleIds));
+    assertMaySteer(granter, service);
     return service;
   };
 
@@ -155,6 +159,14 @@ export function createServices(deps: {
       (role) => role.id,
     );
 
+  const shapeOf = async (tx: Tx, service: Service): Promise<ServiceShape> => ({
+    ...service,
+    roles: (await listRolesOfServices(tx, service.organization, [service.name])).map((role) =>
+      role.name.slice(service.name.length + 1),
+    ),
+    accountRoles: (await roles.resolve(tx, service.organization, service.roleIds)).names,
+  });
+
   const setStatus = async (tx: Tx, change: ServiceChange, status: Service['status'], action: string) => {
     const service = await getForChange(tx, change);
     if (service.status === status) return service;
@@ -179,6 +191,7 @@ export function createServices(deps: {
         ...withoutUndefined(input.settings),
       };
       assertSettings(settings, clientId);
+      assertMaySteer(input.granter, { ...settings, organization });
       if (input.clientSecret !== undefined && settings.authentication !== 'client_secret') {
         throw invalidField(
           'client_secret',
@@ -221,6 +234,8 @@ export function createServices(deps: {
         audience: service.audience,
         authentication: service.authentication,
         grants: [...service.grants],
+        first_party: service.firstParty,
+        pop_url: service.popUrl,
         account_roles: [...(input.accountRoles ?? [])],
       });
       return secret === undefined ? { service } : { service, clientSecret: secret.clientSecret };
@@ -229,18 +244,14 @@ export function createServices(deps: {
       const before = await getForChange(tx, change);
       const settings: ServiceSettings = { ...before, ...change.settings };
       assertSettings(settings, before.clientId);
+      assertMaySteer(change.granter, { ...settings, organization: before.organization });
       await assertAudienceFree(tx, before.organization, settings.audience, before.id);
       const roleIds =
         change.accountRoles === undefined ? before.roleIds : await accountRoleIds(tx, change, change.accountRoles);
+      const shapeBefore = await shapeOf(tx, before);
       if (change.roles !== undefined) await serviceRoles.set(tx, change, change.roles);
       const after = await audienceGuard(() => updateService(tx, before.id, { ...settings, roleIds }));
-      await record(tx, 'service.updated', after, change.origin, {
-        changed: [
-          ...Object.keys(change.settings),
-          ...(change.roles === undefined ? [] : ['roles']),
-          ...(change.accountRoles === undefined ? [] : ['accountRoles']),
-        ],
-      });
+      await record(tx, 'service.updated', after, change.origin, serviceChanges(shapeBefore, await shapeOf(tx, after)));
       return after;
     },
     async addSecret(tx, change) {
@@ -285,6 +296,15 @@ function defaults(clientId: string, algorithms: readonly string[]): ServiceSetti
     firstParty: false,
     idTokenAlgorithm: algorithms.includes('ES256') ? 'ES256' : (algorithms[0] ?? 'ES256'),
   };
+}
+
+/**
+ * People are not asked before a first-party service acts for them, so it acts with the rights of whoever signs in, an
+ * administrator's too. Only those who have all of these make one, or decide where its codes go.
+ */
+function assertMaySteer(granter: Granter, service: Pick<Service, 'organization' | 'firstParty'>): void {
+  if (!service.firstParty) return;
+  assertCovers(granter, { permissions: builtInRoles.admin, operator: service.organization === operatorOrganization });
 }
 
 function withoutUndefined(settings: Partial<ServiceSettings>): Partial<ServiceSettings> {

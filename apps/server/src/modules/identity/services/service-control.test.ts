@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createAccountsFixture } from '../../../testing/accounts-fixture.ts';
+
+const t = await createAccountsFixture();
+const dana = await t.member('dana', ['developer']);
+const adam = await t.member('adam', ['admin']);
+const as = (token: string) => (method: 'POST' | 'PATCH', url: string, payload: object) =>
+  t.call(method, url, { token, payload });
+const code = { grants: ['authorization_code'], redirect_uris: ['https://app.acme.example/callback'] };
+
+test('only those with all rights of an administrator make or steer a service that acts for people unasked', async () => {
+  const unasked = { ...code, name: 'lure', first_party: true };
+  const refused = await as(dana.token)('POST', '/v1/services', unasked);
+  assert.equal(refused.status, 403, refused.raw.body);
+  assert.equal(refused.body.code, 'identity.role_too_high');
+
+  assert.equal((await as(dana.token)('POST', '/v1/services', { ...code, name: 'asking' })).status, 201);
+  assert.equal((await as(dana.token)('PATCH', '/v1/services/asking', { first_party: true })).status, 403);
+
+  assert.equal((await as(adam.token)('POST', '/v1/services', { ...unasked, name: 'portal' })).status, 201);
+  const redirect = { redirect_uris: ['https://attacker.example/callback'] };
+  assert.equal((await as(dana.token)('PATCH', '/v1/services/portal', redirect)).status, 403, 'codes would go there');
+  assert.equal((await as(dana.token)('POST', '/v1/services/portal/secrets', {})).status, 403);
+  assert.equal((await as(adam.token)('PATCH', '/v1/services/portal', { first_party: false })).status, 200);
+  assert.equal((await as(dana.token)('PATCH', '/v1/services/portal', redirect)).status, 200);
+});
+
+test('the audit tells what a service was and what it became, also when the values are long', async () => {
+  const before = 'https://records.acme.example/pop';
+  const after = 'https://attacker.example/pop';
+  const made = { name: 'records', pop_url: before, roles: ['reader'] };
+  assert.equal((await as(dana.token)('POST', '/v1/services', made)).status, 201);
+  const long = Array.from({ length: 20 }, (_, index) => `https://app.acme.example/${'x'.repeat(1900)}${index}`);
+  const change = { pop_url: after, audience: 'records', redirect_uris: long, roles: ['reader', 'writer'] };
+  assert.equal((await as(dana.token)('PATCH', '/v1/services/records', change)).status, 200);
+  const { rows } = await t.db.pool.query<{
+    details: { changed: string[]; before: Record<string, string>; after: Record<string, string> };
+  }>(`select details from audit.entries where action = 'service.updated' and target_id = 'acme.records'`);
+  const [{ details } = assert.fail('no entry')] = rows;
+  assert.deepEqual(details.changed, ['audience', 'popUrl', 'redirectUris', 'roles']);
+  assert.equal(details.before['popUrl'], before);
+  assert.equal(details.after['popUrl'], after);
+  assert.equal(details.before['audience'], 'acme.records');
+  assert.equal(details.after['roles'], '["reader","writer"]');
+  assert.match(details.after['redirectUris'] ?? '', /^sha256:[0-9a-f]{64}$/);
+});
