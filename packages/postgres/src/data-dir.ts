@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { clusterPath } from './cluster.ts';
 import { EmbeddedPostgresError, pathError, systemErrorCode } from './error.ts';
-import { type DataDirLock, isAlive, type LockHolder, processExists, tryLock } from './lock.ts';
+import { type DataDirLock, isAlive, isPidTaken, type LockHolder, processExists, tryLock } from './lock.ts';
 import type { PostgresLog } from './server.ts';
 
 /** How long an orphaned server may take for its own clean end before it is asked to, and then made to. */
@@ -87,8 +87,8 @@ function assertHolderGone(directory: string, holder: LockHolder | undefined, wai
 
 /**
  * The lock is ours, so no server of ours runs. PostgreSQL itself would still refuse when the pid in a left-over
- * `postmaster.pid` now belongs to any other process, which in a container is the rule. A server that somebody started by
- * hand is real, though.
+ * `postmaster.pid` belongs to anything: to another program, or to the dead server's zombie where no init collects it; both
+ * are common in containers. A server that somebody started by hand is real, though.
  */
 async function clearStalePid(directory: string, log: PostgresLog): Promise<void> {
   const cluster = clusterPath(directory);
@@ -106,8 +106,8 @@ async function clearStalePid(directory: string, log: PostgresLog): Promise<void>
     );
   }
   const stale = await readPostmasterPid(cluster);
-  if (stale !== undefined && processExists(stale)) {
-    log.info({ pid: stale }, 'removing a left-over postmaster.pid whose pid now belongs to another program');
+  if (stale !== undefined && isPidTaken(stale)) {
+    log.info({ pid: stale }, 'removing the postmaster.pid of a server that is gone, whose pid is taken');
     await rm(join(cluster, 'postmaster.pid'), { force: true });
   }
 }

@@ -51,14 +51,19 @@ export function isAlive(holder: LockHolder): boolean | undefined {
   return processExists(holder.pid) && holder.startedTicks === startedTicks(holder.pid);
 }
 
-/** Whether a process of that pid runs. One that has ended and that its parent has not asked about yet does not. */
+/** Whether a process of that pid runs. A zombie, whose parent has not asked about its end yet, does not. */
 export function processExists(pid: number): boolean {
+  return isPidTaken(pid) && statFields(pid)?.[0] !== 'Z';
+}
+
+/** Whether the pid belongs to anything, a zombie too. */
+export function isPidTaken(pid: number): boolean {
   try {
     process.kill(pid, 0);
+    return true;
   } catch (cause) {
     return systemErrorCode(cause) === 'EPERM';
   }
-  return statFields(pid)?.[0] !== 'Z';
 }
 
 /** Runs flock(1) on our open file: the lock belongs to the open file, so it stays when the program has ended. */

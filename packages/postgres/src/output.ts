@@ -41,9 +41,16 @@ export function failureOf(
   });
 }
 
+/** What PostgreSQL says to each client while it starts or stops: marked FATAL, but nothing is wrong. */
+export function isRoutine(line: string): boolean {
+  return /terminating connection due to administrator command|the database system is (starting up|shutting down|not )|in recovery mode/.test(
+    line,
+  );
+}
+
 /** The line that tells why, which is seldom the last one. */
 function lastWords(output: string): string {
-  const lines = output.split('\n').filter((line) => line.trim() !== '');
+  const lines = output.split('\n').filter((line) => line.trim() !== '' && !isRoutine(line));
   const telling = lines.findLast((line) => /\b(FATAL|PANIC|error):/i.test(line)) ?? lines.at(-1) ?? 'it said nothing.';
   return telling.endsWith('.') ? telling : `${telling}.`;
 }

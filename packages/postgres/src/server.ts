@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Child, type Ending, launch } from './child.ts';
 import { type ClusterContext, clusterPath } from './cluster.ts';
 import { EmbeddedPostgresError } from './error.ts';
-import { failureOf } from './output.ts';
+import { failureOf, isRoutine } from './output.ts';
 
 /** What the supervisor writes to; a pino logger is one. */
 export interface PostgresLog {
@@ -64,43 +64,40 @@ export async function superviseServer({ context, settings, log, onFailed }: Serv
     }
   };
 
-  const watch = (running: Child): void => {
-    running.unref();
-    void running.ended.then((ending) => {
-      if (abort.signal.aborted) return undefined;
+  const keepRunning = async (first: Child): Promise<void> => {
+    for (let running = first; ; ) {
+      running.unref();
+      const ending = await running.ended;
+      if (abort.signal.aborted) return;
       log.error({ pid: running.pid, ...ending }, 'PostgreSQL ended unexpectedly, starting it again');
-      return restart(ending);
-    });
-  };
-
-  const restart = async (ending: Ending): Promise<void> => {
-    try {
-      const now = Date.now();
-      while (restarts[0] !== undefined && restarts[0] < now - restartWindowMs) restarts.shift();
-      if (restarts.length >= maxRestarts) {
-        throw new EmbeddedPostgresError(
-          'keeps_crashing',
-          `PostgreSQL on ${context.directory} died ${restarts.length + 1} times within ${restartWindowMs / 1000} s (last: ${ending.signal ?? `exit code ${ending.exitCode}`}) and is not started again. Its log above says why; nothing committed is lost.`,
-        );
-      }
-      // At once the first time, then with growing pauses.
-      await delay(restarts.length === 0 ? 0 : 100 * 2 ** restarts.length);
-      restarts.push(now);
-      if (abort.signal.aborted) return;
-      const running = await start();
+      running = await restart(ending.signal ?? `exit code ${ending.exitCode}`);
       log.warn({ pid: running.pid }, 'PostgreSQL runs again');
-      watch(running);
-    } catch (error) {
-      if (abort.signal.aborted) return;
-      onFailed(
-        error instanceof EmbeddedPostgresError
-          ? error
-          : new EmbeddedPostgresError('start_failed', 'PostgreSQL could not be started again.', { cause: error }),
-      );
     }
   };
 
-  watch(await start());
+  /** One that dies while it starts has died once more; a refusal with a reason of its own (disk full) is final. */
+  const restart = async (lastEnd: string): Promise<Child> => {
+    for (let reason = lastEnd; ; ) {
+      const now = Date.now();
+      while (restarts[0] !== undefined && restarts[0] < now - restartWindowMs) restarts.shift();
+      if (restarts.length >= maxRestarts) throw keepsCrashing(context.directory, restarts.length + 1, reason);
+      // At once the first time, then with growing pauses.
+      await delay(restarts.length === 0 ? 0 : 100 * 2 ** restarts.length);
+      abort.signal.throwIfAborted();
+      restarts.push(now);
+      try {
+        return await start();
+      } catch (error) {
+        if (!(error instanceof EmbeddedPostgresError) || error.code !== 'start_failed') throw error;
+        log.error({ err: error }, 'PostgreSQL ended while it started, starting it again');
+        reason = error.message;
+      }
+    }
+  };
+
+  keepRunning(await start()).catch((error: unknown) => {
+    if (!abort.signal.aborted) onFailed(failedRestart(error));
+  });
   return {
     get pid() {
       return child?.pid ?? 0;
@@ -111,6 +108,18 @@ export async function superviseServer({ context, settings, log, onFailed }: Serv
       return stopped;
     },
   };
+}
+
+function keepsCrashing(directory: string, times: number, reason: string): EmbeddedPostgresError {
+  return new EmbeddedPostgresError(
+    'keeps_crashing',
+    `PostgreSQL on ${directory} died ${times} times within ${restartWindowMs / 1000} s (last: ${reason}) and is not started again. Its log above says why; nothing committed is lost.`,
+  );
+}
+
+function failedRestart(error: unknown): EmbeddedPostgresError {
+  if (error instanceof EmbeddedPostgresError) return error;
+  return new EmbeddedPostgresError('start_failed', 'PostgreSQL could not be started again.', { cause: error });
 }
 
 /** The server did not start because processes of the one before it are still there. */
@@ -199,13 +208,10 @@ async function within(milliseconds: number, ended: Promise<boolean>): Promise<bo
 
 /** A backend or the whole server went down, or the disk is full: worth an operator's look. */
 const notable = /terminated by signal|terminating any other|reinitializing|automatic recovery|No space left|PANIC/;
-/** Said to each client at every shutdown. */
-const routine = /terminating connection due to administrator command/;
-
 function writeLine(log: PostgresLog, line: string): void {
   const [, severity = 'LOG', text = line] = /^([A-Z]+):\s+(.*)$/.exec(line) ?? [];
   const fields = { component: 'postgres' };
   if (severity === 'PANIC') log.error(fields, text);
-  else if ((severity === 'FATAL' && !routine.test(text)) || notable.test(text)) log.warn(fields, text);
+  else if ((severity === 'FATAL' && !isRoutine(text)) || notable.test(text)) log.warn(fields, text);
   else log.debug(fields, text);
 }
