@@ -1,9 +1,14 @@
 import type Provider from 'oidc-provider';
 import { contentSecurityPolicy } from '../pages/layout.ts';
+import { continuePage } from './pages/continue-page.ts';
 
 /** A middleware of oidc-provider (Koa). */
 export type Middleware = Parameters<Provider['use']>[0];
 
+/** What of a browser's session a page of sign-out depends on. */
+interface SessionState {
+  readonly state?: { readonly postLogoutRedirectUri?: string };
+}
 type Entities = Partial<Record<'AuthorizationCode' | 'DeviceCode', { jti: string }>>;
 
 /** Runs around every request that oidc-provider answers: completes discovery, and guards its pages. */
@@ -14,10 +19,9 @@ export function createProviderMiddleware(deps: {
 }): Middleware {
   const { issuer } = deps;
   return async (ctx, next) => {
-    // Its auto-submitting pages (form_post, logout without a session) add the hash of their one script to this.
     ctx.set('content-security-policy', contentSecurityPolicy());
     await next();
-    const { oidc } = ctx as { oidc?: { route?: string; params?: { redirect_uri?: string }; entities: Entities } };
+    const { oidc } = ctx as { oidc?: { route?: string; session?: SessionState; entities: Entities } };
     if (oidc?.route === 'token' && ctx.status === 200) {
       for (const model of ['AuthorizationCode', 'DeviceCode'] as const) {
         const id = oidc.entities[model]?.jti;
@@ -25,10 +29,7 @@ export function createProviderMiddleware(deps: {
       }
     }
     if (oidc?.route === 'discovery') Object.assign(ctx.body as object, discoveryOfOurs(issuer));
-    const target = oidc?.params?.redirect_uri;
-    if (ctx.type === 'text/html' && target !== undefined && typeof target === 'string' && URL.canParse(target)) {
-      allowFormTarget(ctx, target);
-    }
+    if (ctx.type === 'text/html' && typeof ctx.body === 'string') completePage(ctx, ctx.body, oidc?.session);
   };
 }
 
@@ -50,10 +51,14 @@ function discoveryOfOurs(issuer: string): object {
   };
 }
 
-/** The page posts to the client (response_mode=form_post), which the policy has to allow by name. */
-function allowFormTarget(ctx: Parameters<Middleware>[0], target: string): void {
-  const policy = ctx.response.get('content-security-policy');
-  const url = new URL(target);
-  const source = url.origin === 'null' ? url.protocol : url.origin;
-  ctx.set('content-security-policy', policy.replace("form-action 'self'", `form-action 'self' ${source}`));
+/**
+ * Puts our page in place of a form that sends itself, and allows by name where the form of a page leads: the client, by
+ * form_post or after signing out. Both addresses have been compared with the registered ones; nothing of a request that
+ * was refused gets here.
+ */
+function completePage(ctx: Parameters<Middleware>[0], body: string, session: SessionState | undefined): void {
+  const page = continuePage(body);
+  if (page) ctx.body = page.body;
+  const targets = [page?.action, session?.state?.postLogoutRedirectUri].filter((target) => target !== undefined);
+  ctx.set('content-security-policy', contentSecurityPolicy(targets));
 }

@@ -6,6 +6,7 @@ import type { App } from '../../../kernel/index.ts';
 const assets = [
   { file: 'style.css', type: 'text/css; charset=utf-8' },
   { file: 'setup.js', type: 'text/javascript; charset=utf-8' },
+  { file: 'submit.js', type: 'text/javascript; charset=utf-8' },
   { file: 'icon.svg', type: 'image/svg+xml' },
 ] as const;
 

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type Provider from 'oidc-provider';
-import type { App, AppError, Logger } from '../../../../kernel/index.ts';
+import type { App, AppError, Db, Logger } from '../../../../kernel/index.ts';
 import { operatorOrganization } from '../../deps.ts';
 import { sendPage } from '../../pages/layout.ts';
 import { sendProblemPage } from '../../pages/problem-page.ts';
@@ -25,7 +25,8 @@ export interface InteractionDeps {
   readonly provider: () => Provider;
   readonly clients: Pick<ClientCache, 'find'>;
   readonly users: Pick<ClientUsers, 'find'>;
-  readonly credentials: Pick<Credentials, 'verifyCredentials'>;
+  readonly db: Pick<Db, 'transaction'>;
+  readonly credentials: Pick<Credentials, 'verifyCredentials' | 'isUnchanged'>;
   readonly formTokens: FormTokens;
 }
 
@@ -81,10 +82,15 @@ export function interactionRoutes(deps: InteractionDeps) {
     reply: FastifyReply,
     result: Parameters<Provider['interactionResult']>[2],
     merge: boolean,
+    stillHolds: () => Promise<boolean> = async () => true,
   ): Promise<FastifyReply> => {
     const returnTo = await provider().interactionResult(request.raw, reply.raw, result, {
       mergeWithLastSubmission: merge,
     });
+    if (!(await stillHolds())) {
+      await (await find(request, reply))?.destroy();
+      return expired(request, reply);
+    }
     const { pathname } = new URL(returnTo);
     return reply
       .header('cache-control', 'no-store')
@@ -118,6 +124,7 @@ export function interactionRoutes(deps: InteractionDeps) {
       password,
       organization: page.organization,
       origin,
+      recordSuccess: true,
     });
     if (!verdict.ok) {
       const { error } = verdict;
@@ -128,7 +135,10 @@ export function interactionRoutes(deps: InteractionDeps) {
       const kept = username.length <= maxUsernameLength ? username : '';
       return sendPage(reply, signInPage(page, { problem: problemText(error), status, username: kept }));
     }
-    return finish(request, reply, { login: { accountId: verdict.user.uid, amr: ['pwd'] } }, false);
+    const { user, passwordHash } = verdict;
+    // Stored first, then asked: a password change after the question ends what is stored, one before it is seen here.
+    const stillHolds = () => deps.db.transaction((tx) => credentials.isUnchanged(tx, { uid: user.uid, passwordHash }));
+    return finish(request, reply, { login: { accountId: user.uid, amr: ['pwd'] } }, false, stillHolds);
   };
 
   const consent = async (request: Request, reply: FastifyReply): Promise<FastifyReply> => {

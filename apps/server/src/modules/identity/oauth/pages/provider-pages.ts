@@ -23,6 +23,11 @@ function tokenOf(form: string): string {
   return /name="xsrf" value="([0-9a-zA-Z_-]+)"/.exec(form)?.[1] ?? '';
 }
 
+/** The application that a page of sign-out is about, when the request has named it and it is registered. */
+function nameOf(ctx: KoaContextWithOIDC): string | undefined {
+  return ctx.oidc.client?.clientName ?? ctx.oidc.client?.clientId;
+}
+
 /** Pages in the style of the house; none of them shows anything that came with the request, except a checked user code. */
 export function createProviderPages(): ProviderPages {
   const show = (ctx: KoaContextWithOIDC, title: string, body: Html, problem = false) => {
@@ -42,23 +47,38 @@ export function createProviderPages(): ProviderPages {
       );
     },
     async logout(ctx, form) {
+      // Without `logout`, oidc-provider ends what the asking application had and nothing else: the second button.
+      const asking = nameOf(ctx);
       show(
         ctx,
         'Sign out?',
-        html`<p class="lead">You will be signed out of all applications in this browser.</p>
+        html`<p class="lead">${asking !== undefined && html`<strong>${asking}</strong> asks to sign you out. `}You can sign out of all applications in this browser${
+          asking === undefined ? '. To stay signed in, close this page.' : ', or of this one alone.'
+        }</p>
 <form method="post" action="/oauth/logout/confirm">
 <input type="hidden" name="xsrf" value="${tokenOf(form)}">
 <div class="choices">
 <button type="submit" name="logout" value="yes">Sign out</button>
-<button type="submit" class="secondary">Stay signed in</button>
+${asking !== undefined && html`<button type="submit" class="secondary">Only of ${asking}</button>`}
 </div>
 </form>`,
       );
     },
     async loggedOut(ctx) {
-      show(ctx, 'You are signed out', html`<p class="lead">You can close this page.</p>`);
+      const left = nameOf(ctx);
+      show(
+        ctx,
+        'You are signed out',
+        left === undefined
+          ? html`<p class="lead">You can close this page.</p>`
+          : html`<p class="lead">Only of <strong>${left}</strong>: other applications in this browser go on. You can close this page.</p>`,
+      );
     },
     async userCodeInput(ctx, form, _out, error) {
+      if ((error as Error | undefined)?.name === 'AbortedError') {
+        show(ctx, 'Nothing was connected', html`<p class="lead">The device was refused. You can close this page.</p>`);
+        return;
+      }
       show(
         ctx,
         'Connect a device',
