@@ -51,6 +51,8 @@ export async function createHttp(options: {
   const app = fastify({
     loggerInstance,
     logController: new LogController({ disableRequestLogging: true }),
+    // Every line about a request carries its id already; a logger per request would be 4 % of issuing a token.
+    childLoggerFactory: (logger) => logger,
     genReqId: () => options.random.id('req'),
     trustProxy: options.trustProxy.length > 0 ? [...options.trustProxy] : false,
     bodyLimit: maxBodyBytes,
