@@ -54,7 +54,7 @@ export interface OAuthDeps {
   readonly audit: Pick<Audit, 'append' | 'appendAll'>;
   readonly keys: Pick<Keys, 'signingJwks'>;
   readonly roles: Pick<Roles, 'resolve'>;
-  readonly credentials: Pick<Credentials, 'verifyCredentials'>;
+  readonly credentials: Pick<Credentials, 'verifyCredentials' | 'isUnchanged'>;
   readonly clients: ClientCache;
   readonly ending: SessionEnding;
   readonly machinery: TokenMachinery;

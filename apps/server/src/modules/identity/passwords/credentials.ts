@@ -3,11 +3,13 @@ import type { Audit } from '../../audit/index.ts';
 import { operatorOrganization } from '../deps.ts';
 import type { ResolvedRoles } from '../roles/role.ts';
 import type { Roles } from '../roles/role-service.ts';
+import { lockActiveUser } from '../sessions/session-store.ts';
 import type { Membership, User } from '../users/user.ts';
 import { usernameKey } from '../users/user-rules.ts';
 import {
   findCredential,
   findPasswordHash,
+  findUserForUpdate,
   listMemberships,
   noteSignIn,
   upgradePasswordHash,
@@ -22,11 +24,20 @@ export interface OfferedCredentials {
   /** For a member of several organizations: which one to act in. */
   organization?: string | undefined;
   origin: Origin;
+  /** Record a success here (`user.signed_in`): for sign-ins whose session begins elsewhere, or never. */
+  recordSuccess?: boolean;
 }
 
 /** Who it is, or the error to answer with (401, 400, 429 or 503), the same for accounts that exist and that do not. */
 export type Verdict =
-  | { readonly ok: true; readonly user: User; readonly membership: Membership; readonly roles: ResolvedRoles }
+  | {
+      readonly ok: true;
+      readonly user: User;
+      readonly membership: Membership;
+      readonly roles: ResolvedRoles;
+      /** The hash the password was checked against: see `isUnchanged`. */
+      readonly passwordHash: string;
+    }
   | { readonly ok: false; readonly error: AppError };
 
 /** Creates the check of user name and password. */
@@ -66,7 +77,8 @@ export function createCredentials(deps: {
     return { reason: 'organization_required', choices: memberships.map((one) => one.organization) };
   };
 
-  const judge = async ({ username, password, organization, origin }: OfferedCredentials): Promise<Verdict> => {
+  const judge = async (offered: OfferedCredentials): Promise<Verdict> => {
+    const { username, password, organization, origin, recordSuccess = false } = offered;
     const key = usernameKey(username);
     const attempt: Attempt = { subject: key, address: origin.address };
     const found = key === '' ? undefined : await db.read((tx) => findCredential(tx, key));
@@ -79,7 +91,8 @@ export function createCredentials(deps: {
         await refuse(tx, origin, found ? 'wrong_password' : 'unknown_user', found?.user);
         return { ok: false, error: invalidCredentials() };
       }
-      // Read again: the account may have been suspended while the password was checked.
+      // Read again, behind whoever is changing the account: it may have been suspended, or got another password.
+      await findUserForUpdate(tx, found.user.uid);
       const current = (await findCredential(tx, key)) ?? found;
       const stale = current.user.uid !== found.user.uid || current.hash !== found.hash;
       const choice = stale ? { reason: 'password_changed' } : await choose(tx, current.user, organization);
@@ -95,11 +108,21 @@ export function createCredentials(deps: {
       if (checked.upgradedHash !== undefined) {
         await upgradePasswordHash(tx, found.user.uid, found.hash, checked.upgradedHash);
       }
+      if (recordSuccess) {
+        const { uid } = found.user;
+        await audit.append(tx, {
+          action: 'user.signed_in',
+          organization: membership.organization,
+          origin: { ...origin, actor: { type: 'user', id: uid } },
+          target: { type: 'user', id: uid },
+        });
+      }
       const user = { ...current.user, last_login: now, last_login_attempt: now };
       return {
         ok: true,
         user,
         membership,
+        passwordHash: checked.upgradedHash ?? found.hash,
         roles: await roles.resolve(tx, membership.organization, membership.role_ids),
       };
     });
@@ -118,8 +141,20 @@ export function createCredentials(deps: {
         throw error;
       }
     },
-    /** The current password again, before something that matters; throws when it is not right. Own counters: guesses at the sign-in do not hold it up. */
-    async reauthenticate(input: { uid: string; password: string; origin: Origin }): Promise<void> {
+    /**
+     * True while the account is active and has the password that was checked; it stays so until the transaction ends.
+     * What a sign-in begins is begun behind this, or a password change beside it would leave it out.
+     */
+    async isUnchanged(tx: Tx, { uid, passwordHash }: { uid: string; passwordHash: string }): Promise<boolean> {
+      return (await lockActiveUser(tx, uid)) && (await findPasswordHash(tx, uid)) === passwordHash;
+    },
+    /** Records a sign-in that was refused after the password was right. */
+    recordRefusal: refuse,
+    /**
+     * The current password again, before something that matters; throws when it is not right. Own counters: guesses at
+     * the sign-in do not hold it up. Returns the hash it was checked against, for a change that must not overtake another.
+     */
+    async reauthenticate(input: { uid: string; password: string; origin: Origin }): Promise<string> {
       const { uid, password, origin } = input;
       const attempt: Attempt = { subject: uid, address: origin.address };
       const record = (tx: Tx, reason: string) =>
@@ -137,9 +172,10 @@ export function createCredentials(deps: {
       await db.transaction((tx) =>
         ok ? reauthenticationThrottle.succeeded(tx, attempt) : record(tx, 'wrong_password'),
       );
-      if (!ok) {
+      if (!ok || hash === undefined) {
         throw new AppError('identity.invalid_credentials', { detail: 'The current password is not right.' });
       }
+      return hash;
     },
   };
 }

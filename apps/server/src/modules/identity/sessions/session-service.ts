@@ -5,8 +5,10 @@ import {
   type Clock,
   type Db,
   invalidField,
+  isAppError,
   type Origin,
   type Random,
+  type Tx,
 } from '../../../kernel/index.ts';
 import type { Audit } from '../../audit/index.ts';
 import type { Keys } from '../../keys/index.ts';
@@ -20,7 +22,7 @@ import { accessTokenSeconds, maxAudiences, sessionAbsoluteSeconds } from '../tok
 import { idleEnd, issueRefreshToken } from '../tokens/refresh-rotation.ts';
 import type { RefreshSession } from '../tokens/refresh-service.ts';
 import { findMember } from '../tokens/subject-store.ts';
-import { insertSession, lockActiveUser } from './session-store.ts';
+import { insertSession } from './session-store.ts';
 
 /** The client of headless sessions: Gatehouse itself. */
 export const headlessClientId = 'gatehouse';
@@ -53,7 +55,7 @@ export function createSessionService(deps: {
   audit: Pick<Audit, 'append'>;
   keys: Pick<Keys, 'decrypt'>;
   roles: Pick<Roles, 'resolve'>;
-  credentials: Pick<Credentials, 'verifyCredentials'>;
+  credentials: Pick<Credentials, 'verifyCredentials' | 'isUnchanged' | 'recordRefusal'>;
   tokens: AccessTokens;
   refresh: RefreshSession;
 }) {
@@ -110,9 +112,14 @@ export function createSessionService(deps: {
         origin,
       });
       if (!verdict.ok) throw verdict.error;
-      const { user, membership } = verdict;
+      const { user, membership, passwordHash } = verdict;
       const { organization } = membership;
-      const audience = await audienceFor(organization, input.audience);
+      const refuse = (tx: Tx, reason: string) => deps.credentials.recordRefusal(tx, origin, reason, user);
+      const audience = await audienceFor(organization, input.audience).catch(async (error: unknown) => {
+        // The password was right: an attempt, whatever else was wrong with the request.
+        if (isAppError(error)) await db.transaction((tx) => refuse(tx, 'unknown_audience'));
+        throw error;
+      });
       const now = clock.now();
       const sessionId = random.id('ses');
       const claims = tokens.claimsOf({
@@ -128,7 +135,10 @@ export function createSessionService(deps: {
       const signedIn: Origin = { ...origin, actor: { type: 'user', id: user.uid }, organization };
       const absoluteExpiresAt = addSeconds(now, sessionAbsoluteSeconds);
       const refreshToken = await db.transaction(async (tx) => {
-        if (!(await lockActiveUser(tx, user.uid))) throw new AppError('identity.invalid_credentials');
+        if (!(await deps.credentials.isUnchanged(tx, { uid: user.uid, passwordHash }))) {
+          await refuse(tx, 'password_changed');
+          return undefined;
+        }
         await insertSession(tx, {
           id: sessionId,
           kind: 'headless',
@@ -160,6 +170,9 @@ export function createSessionService(deps: {
         await audit.append(tx, issueEntry({ claims, grant: 'session', origin: signedIn }));
         return issueRefreshToken(tx, { sessionId, clientId: headlessClientId, random, now, absoluteExpiresAt });
       });
+      if (refreshToken === undefined) {
+        throw new AppError('identity.invalid_credentials', { detail: 'Check both and try again.' });
+      }
       return answer(claims, refreshToken);
     },
 

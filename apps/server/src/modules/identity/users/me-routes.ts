@@ -65,7 +65,11 @@ export function meRoutes(deps: {
         const { principal, origin, body } = request;
         const user = principal.kind === 'user' ? await db.read((tx) => users.findUser(tx, principal.id)) : undefined;
         if (!user) throw new AppError('kernel.forbidden', { detail: 'A service has no password; replace its secret.' });
-        await credentials.reauthenticate({ uid: user.uid, password: body.current_password, origin });
+        const expectedHash = await credentials.reauthenticate({
+          uid: user.uid,
+          password: body.current_password,
+          origin,
+        });
         const context = [user.username, user.organization];
         const passwordHash = await passwords.hashNew(body.new_password, context, 'new_password');
         await db.transaction((tx) =>
@@ -73,6 +77,7 @@ export function meRoutes(deps: {
             organization: principal.homeOrganization,
             uid: user.uid,
             passwordHash,
+            expectedHash,
             granter: 'system',
             origin,
             ...(principal.sessionId === undefined ? {} : { exceptSessionId: principal.sessionId }),

@@ -18,6 +18,7 @@ import { assertUid, assertUsername, usernameKey } from './user-rules.ts';
 import {
   countOtherOperators,
   findMembership,
+  findPasswordHash,
   findUser,
   findUserByKey,
   findUserForUpdate,
@@ -76,7 +77,11 @@ export interface Users {
   setRoles(tx: Tx, change: UserChange & { roles: readonly string[] }): Promise<Membership>;
   /** Makes an account of another organization a member of this one: for operators and the declaration. */
   addMember(tx: Tx, change: UserChange & { roles: readonly string[] }): Promise<Membership>;
-  setPassword(tx: Tx, change: UserChange & { passwordHash: string; exceptSessionId?: string }): Promise<void>;
+  /** With `expectedHash` only if that is still the password: 401 when somebody has set another one meanwhile. */
+  setPassword(
+    tx: Tx,
+    change: UserChange & { passwordHash: string; expectedHash?: string; exceptSessionId?: string },
+  ): Promise<void>;
   suspendUser(tx: Tx, change: UserChange): Promise<User>;
   archiveUser(tx: Tx, change: UserChange): Promise<User>;
   restoreUser(tx: Tx, change: UserChange): Promise<User>;
@@ -271,6 +276,9 @@ export function createUsers(deps: {
     async setPassword(tx, change) {
       assertHash(change.passwordHash);
       const user = await getForChange(tx, change);
+      if (change.expectedHash !== undefined && (await findPasswordHash(tx, user.uid)) !== change.expectedHash) {
+        throw new AppError('identity.invalid_credentials', { detail: 'The password was changed meanwhile.' });
+      }
       await upsertPasswordHash(tx, user.uid, change.passwordHash, clock.now());
       await revokeAllOfUser(tx, user.uid, 'password_changed', {
         origin: change.origin,
