@@ -26,6 +26,14 @@ test('the documents that a reader expects are there', () => {
   assert.ok(documents.length > 10);
 });
 
+test('each decision has a number of its own, in its name and in its title', () => {
+  const decisions = documents.filter((path) => path.startsWith('docs/decisions/'));
+  const numbers = decisions.map((path) => Number(/\/(\d{4})-/.exec(path)?.[1]));
+  assert.equal(new Set(numbers).size, numbers.length);
+  for (const [index, path] of decisions.entries())
+    assert.match(read(path), new RegExp(`^# ${numbers[index]}\\. `), path);
+});
+
 test('links between documents lead somewhere', () => {
   const broken = documents.flatMap((path) =>
     [...read(path).matchAll(/\]\((?!https?:|#|mailto:)([^)#\s]+)/g)]
