@@ -94,7 +94,7 @@ test('a secret is taken by HTTP Basic and in the form, and nothing else is', asy
     url: `/oauth/token?${new URLSearchParams(inForm).toString()}`,
     headers: { 'content-type': 'application/x-www-form-urlencoded' },
   });
-  assert.equal(query.statusCode, 400, 'credentials in the address');
+  assert.equal(query.statusCode, 401, 'credentials in the address');
 });
 
 test('a wrong secret, an unknown client and a missing credential answer alike at every endpoint', async () => {
@@ -108,7 +108,7 @@ test('a wrong secret, an unknown client and a missing credential answer alike at
       assert.equal(answer.headers['cache-control'], 'no-store');
       assert.match(String(answer.headers['www-authenticate']), /^Basic/);
     }
-    assert.equal((await t.post(path, form)).statusCode, 400, `${path} without a client`);
+    assert.equal((await t.post(path, form)).statusCode, 401, `${path} without a client`);
   }
   assert.ok((await t.audit('service.authentication_refused')).length > 0);
 });

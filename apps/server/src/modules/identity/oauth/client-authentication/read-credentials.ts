@@ -32,7 +32,8 @@ export function readCredentials(
     }
     return { kind: 'assertion', clientId, assertion };
   }
-  if (clientId === undefined || clientId === '') throw invalidRequest('no client authentication was provided');
+  // RFC 6749 §5.2 counts "no client authentication included" among the failures of it; RFC 7662 §2.1 asks for 401.
+  if (clientId === undefined || clientId === '') throw invalidClient('no client authentication was provided');
   return secret === undefined ? { kind: 'none', clientId } : { kind: 'secret', clientId, secret };
 }
 
