@@ -18,6 +18,8 @@ export interface Cluster {
   readonly publicUrl: string;
   readonly nodes: readonly Node[];
   readonly operator: { username: string; password: string };
+  /** What all nodes are started with. */
+  readonly env: Readonly<Record<string, string>>;
   /** Starts a node again that was stopped or killed, at its old address. */
   restart(index: number): Promise<Node>;
   /** What every node ever said. */
@@ -82,6 +84,7 @@ export async function startCluster(
     publicUrl,
     nodes,
     operator,
+    env,
     async restart(index) {
       const port = ports[index];
       if (port === undefined) throw new Error(`there is no node ${index}`);
