@@ -156,6 +156,7 @@ async function createModules(deps: ModuleDeps) {
     verifyOwn: identity.verifyAccessToken,
     findRecipients: (organization, audiences) =>
       deps.db.read((tx) => identity.services.findServicesByAudience(tx, organization, audiences)),
+    isOwnSubject: (subject) => deps.db.read((tx) => identity.isSubject(tx, subject)),
   });
   const declaration = createDeclaration({ ...deps, audit, identity, secrets });
   return {

@@ -39,6 +39,7 @@ import { createAuthenticator } from './tokens/authenticator.ts';
 import { createPurge } from './tokens/purge.ts';
 import { createRefreshService } from './tokens/refresh-service.ts';
 import { loadSharedSecrets, type SharedSecrets } from './tokens/shared-secrets.ts';
+import { isSubject } from './tokens/subject-store.ts';
 import { createTokenMachinery } from './tokens/tokens.ts';
 import { meRoutes } from './users/me-routes.ts';
 import { userRoutes } from './users/user-routes.ts';
@@ -129,6 +130,8 @@ export function createIdentity(deps: IdentityDeps) {
     authenticate,
     /** The claims of one of our own access tokens that is good at this moment; undefined for anything else. */
     verifyAccessToken: async (token: string) => (await machinery.judge.judge(token))?.claims,
+    /** True for a value that is, or ever was, the `sub` of a user or a service of ours. */
+    isSubject,
     /** Makes access tokens with the claims all ours have. */
     tokens: machinery.tokens,
     /** The one-time set-up link, to be printed beside the ready line; undefined when there is an operator. */

@@ -39,6 +39,8 @@ interface SecretsDeps {
   /** Identity's judgement of Gatehouse's own access tokens. */
   verifyOwn: VerifyOwnToken;
   findRecipients: FindRecipients;
+  /** True for a `sub` of one of our own users or services. */
+  isOwnSubject: (subject: string) => Promise<boolean>;
 }
 
 /** Creates the secret server. */

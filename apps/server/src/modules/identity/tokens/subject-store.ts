@@ -80,3 +80,12 @@ const organizationStatement = {
 export async function isOrganization(tx: Reader, name: string): Promise<boolean> {
   return (await named(tx, organizationStatement, [name])).length === 1;
 }
+
+const subjectStatement = {
+  name: 'identity_is_subject',
+  text: 'select 1 as found from identity.subjects where subject = $1',
+};
+/** True for a value that is, or ever was, the `sub` of a user or a service. */
+export async function isSubject(tx: Reader, subject: string): Promise<boolean> {
+  return (await named(tx, subjectStatement, [subject])).length === 1;
+}

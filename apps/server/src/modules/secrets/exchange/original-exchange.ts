@@ -1,5 +1,6 @@
 import type { JsonObject } from '@gatehouse/contracts';
-import { type Clock, epochSeconds, type Origin, type Random } from '../../../kernel/index.ts';
+import { type Clock, type Db, epochSeconds, isAppError, type Origin, type Random } from '../../../kernel/index.ts';
+import type { Audit, NewEntry } from '../../audit/index.ts';
 import type { Keys } from '../../keys/index.ts';
 import type { UserSecrets } from '../user-secrets/user-secret-service.ts';
 import type { OriginalForm } from './original-form.ts';
@@ -13,6 +14,8 @@ import { tokenTypes } from './token-exchange.ts';
 export type FindRecipients = (organization: string | undefined, audiences: readonly string[]) => Promise<Recipient[]>;
 
 interface OriginalExchangeDeps {
+  db: Db;
+  audit: Pick<Audit, 'append'>;
   clock: Clock;
   random: Random;
   keys: Pick<Keys, 'sign'>;
@@ -39,11 +42,36 @@ export interface OriginalResponse {
  * credentials of its own. Signed with RS256: the original's clients know no elliptic curves.
  */
 export function createOriginalExchange(deps: OriginalExchangeDeps) {
-  const { clock, random, keys, publicUrl, subjectTokens, recipients, findRecipients, userSecrets } = deps;
+  const { db, audit, clock, random, keys, publicUrl, subjectTokens, recipients, findRecipients, userSecrets } = deps;
 
-  const sealAll = async (subject: Subject, form: OriginalForm, origin: Origin): Promise<Record<string, string>> => {
+  /** What is not on record by a release: a token without a secret, or a refusal to a user who was verified. */
+  const record = (
+    subject: Subject,
+    origin: Origin,
+    entry: Pick<NewEntry, 'action' | 'outcome' | 'target' | 'details'>,
+  ) =>
+    db.transaction((tx) =>
+      audit.append(tx, {
+        organization: subject.organization ?? 'gatehouse',
+        origin,
+        ...entry,
+        details: { issuer: subject.issuer, subject: subject.subject, ...entry.details },
+      }),
+    );
+
+  const sealAll = async (
+    subject: Subject,
+    form: OriginalForm,
+    { tokenId, origin }: { tokenId: string; origin: Origin },
+  ): Promise<Record<string, string>> => {
     const known = await findRecipients(subject.organization, form.audiences);
-    if (known.length === 0) return {};
+    const shared = known.find((one, index) => known.findIndex(({ audience }) => audience === one.audience) < index);
+    if (shared) {
+      throw new ExchangeRefused(
+        'invalid_target',
+        `The audience ${shared.audience} is known in several organizations, and a foreign user belongs to none. Name a service by an audience that only one has.`,
+      );
+    }
     const targets: SealTarget[] = [];
     for (const recipient of known) targets.push(await recipients.findTarget(recipient));
     const sealed: Record<string, string> = {};
@@ -53,6 +81,7 @@ export function createOriginalExchange(deps: OriginalExchangeDeps) {
         service: recipient.clientId,
         audience: recipient.audience,
         keyIds: key.kid === undefined ? [] : [key.kid],
+        tokenId,
       }));
       const secret = await userSecrets.releaseSecret(whose, releases, origin);
       for (const target of group) sealed[target.recipient.audience] = sealSecret(target, secret);
@@ -65,12 +94,29 @@ export function createOriginalExchange(deps: OriginalExchangeDeps) {
     options: { secrets: boolean; origin: Origin },
   ): Promise<OriginalResponse> {
     const subject = await subjectTokens.verifyUser(form.subjectToken);
+    // Nobody proves here to hold the key: who found such a token would get one that is not bound.
+    if (subject.bound) throw new ExchangeRefused('invalid_grant', 'A token bound to a key is not exchanged here.');
+    await subjectTokens.assertTokenName(subject);
     const actor = form.actorToken === undefined ? undefined : await subjectTokens.verify(form.actorToken);
     const act = actor && extendActors({ sub: actor.subject, iss: actor.issuer }, actor.actor);
     if (actor && !act) throw new ExchangeRefused('invalid_request', 'The chain of actors is too long.');
     const scope =
       form.scope.length === 0 ? [...subject.roles] : form.scope.filter((one) => subject.roles.includes(one));
-    const secret = options.secrets ? await sealAll(subject, form, options.origin) : undefined;
+    const { origin } = options;
+    const tokenId = random.uuid();
+    const secret = options.secrets
+      ? await sealAll(subject, form, { tokenId, origin }).catch(async (error: unknown) => {
+          if (error instanceof ExchangeRefused || isAppError(error, 'secrets.destroyed')) {
+            const target = { type: 'audience', id: form.audiences.join(' ') };
+            const details = { description: error.message };
+            await record(subject, origin, { action: 'secret.refused', outcome: 'failure', target, details });
+          }
+          throw error;
+        })
+      : undefined;
+    if (Object.keys(secret ?? {}).length === 0) {
+      await record(subject, origin, { action: 'token.exchanged', details: { token_id: tokenId } });
+    }
     const now = epochSeconds(clock);
     const payload: JsonObject = {
       sub: subject.subject,
@@ -78,7 +124,7 @@ export function createOriginalExchange(deps: OriginalExchangeDeps) {
       nbf: subject.notBefore,
       iss: publicUrl,
       iat: now,
-      jti: random.uuid(),
+      jti: tokenId,
       typ: 'Bearer',
       acr: subject.acr,
       role: 'USER',

@@ -25,6 +25,8 @@ interface SubjectTokenDeps {
   remoteKeys: RemoteKeys;
   publicUrl: string;
   verifyOwn: VerifyOwnToken;
+  /** True for a `sub` of one of our own users or services. */
+  isOwnSubject: (subject: string) => Promise<boolean>;
 }
 
 /** Kinds of token a trusted issuer may send as `typ`. Others (logout, security event, DPoP …) are not about a caller. */
@@ -33,7 +35,8 @@ const isForeignType = (typ: unknown) => typeof typ === 'string' && foreignTypes.
 const maxTokenBytes = 16_384;
 
 /** Judges subject and actor tokens: our own through identity, others by the trusted issuers and their published keys. */
-export function createSubjectTokens({ db, clock, issuers, remoteKeys, publicUrl, verifyOwn }: SubjectTokenDeps) {
+export function createSubjectTokens(deps: SubjectTokenDeps) {
+  const { db, clock, issuers, remoteKeys, publicUrl, verifyOwn } = deps;
   const verifyForeign = async (token: string, issuer: TrustedIssuer): Promise<JsonObject> => {
     const { header, payload } = await verifyCompactJws(token, {
       algorithms: issuer.algorithms as SignatureAlgorithm[],
@@ -97,6 +100,17 @@ export function createSubjectTokens({ db, clock, issuers, remoteKeys, publicUrl,
       return subject;
     },
     verify,
+    /**
+     * A token we make about a foreign user says `iss` us and `sub` that user: it must not read as one about a user or a
+     * service of ours, who is somebody else. (The user's secret is kept apart by issuer, so that may be released.)
+     */
+    async assertTokenName(subject: Subject): Promise<void> {
+      if (subject.issuer === publicUrl || !(await deps.isOwnSubject(subject.subject))) return;
+      throw new ExchangeRefused(
+        'invalid_grant',
+        'The subject of the foreign token is called as an account of this server, so no token can be made for it. The user secret alone can be asked for.',
+      );
+    },
   };
 }
 
@@ -139,6 +153,7 @@ function toSubject(claims: JsonObject, organization?: string): Subject {
     ...optional('notBefore', number('nbf')),
     ...optional('actor', isObject(claims['act']) ? claims['act'] : undefined),
     ...optional('acr', text('acr')),
+    ...(claims['cnf'] === undefined ? {} : { bound: true }),
   };
 }
 

@@ -18,6 +18,8 @@ export interface Subject {
   /** The chain of actors so far (RFC 8693 §4.1). */
   readonly actor?: JsonObject;
   readonly acr?: string;
+  /** True for a token bound to a key (RFC 7800): whoever merely found it must not use it. */
+  readonly bound?: boolean;
 }
 
 /** Longest chain of actors a token may carry. */

@@ -76,6 +76,7 @@ export function createTokenExchange(deps: TokenExchangeDeps) {
     // 2 the subject: a user, of this organization, whose token was meant for this service
     const subject = await subjectTokens.verifyUser(params.subject_token ?? '');
     assertForClient(subject, client, publicUrl);
+    if (requested !== tokenTypes.userSecret) await subjectTokens.assertTokenName(subject);
     // 3 the actor, if any
     const actor = params.actor_token ? await subjectTokens.verify(params.actor_token) : undefined;
     if (actor) assertSameOrganization(actor, client);
@@ -85,7 +86,14 @@ export function createTokenExchange(deps: TokenExchangeDeps) {
     // 5 the key the secret is sealed to
     const target = await recipients.findTarget(client);
     // 6 the release, recorded in the transaction that opens the secret
-    const secret = await release(subject, client, target.key.kid, params.reason, origin);
+    const tokenId = random.id('tok');
+    const named = requested === tokenTypes.userSecret ? undefined : tokenId;
+    const secret = await release(
+      subject,
+      client,
+      { kid: target.key.kid, tokenId: named, reason: params.reason },
+      origin,
+    );
     const sealed = sealSecret(target, secret);
     // 7 the answer
     const now = epochSeconds(clock);
@@ -109,9 +117,10 @@ export function createTokenExchange(deps: TokenExchangeDeps) {
         org: client.organization,
         exp: expiresAt,
         iat: now,
-        jti: random.id('tok'),
+        jti: tokenId,
         scope: scope.join(' '),
-        roles: [...subject.roles],
+        // Roles are an organization's to give: a foreign issuer gives none of ours.
+        roles: subject.issuer === publicUrl ? [...subject.roles] : [],
         sid: subject.sessionId,
         act,
         secret: { [client.audience]: sealed },
@@ -153,12 +162,18 @@ export function createTokenExchange(deps: TokenExchangeDeps) {
   async function release(
     subject: Subject,
     client: Recipient,
-    kid: string | undefined,
-    reason: string | undefined,
+    as: { kid: string | undefined; tokenId: string | undefined; reason: string | undefined },
     origin: Origin,
   ) {
+    const { kid, tokenId, reason } = as;
     const whose = { organization: client.organization, issuer: subject.issuer, subject: subject.subject };
-    const to = { service: client.clientId, audience: client.audience, keyIds: kid === undefined ? [] : [kid], reason };
+    const to = {
+      service: client.clientId,
+      audience: client.audience,
+      keyIds: kid === undefined ? [] : [kid],
+      tokenId,
+      reason,
+    };
     try {
       return await userSecrets.releaseSecret(whose, [to], origin);
     } catch (error) {

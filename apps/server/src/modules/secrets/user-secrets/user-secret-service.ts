@@ -33,6 +33,8 @@ export interface Release {
   readonly audience: string;
   /** Key ids the release is sealed to. */
   readonly keyIds: readonly string[];
+  /** The `jti` of the token that carries it, when one does. */
+  readonly tokenId?: string | undefined;
   readonly reason?: string | undefined;
 }
 
@@ -108,6 +110,7 @@ export function createUserSecrets({ db, clock, random, audit, keys }: UserSecret
               service: release.service,
               audience: release.audience,
               kid: release.keyIds.join(' '),
+              token_id: release.tokenId,
             },
           });
         }
