@@ -91,8 +91,8 @@ export async function assertAccessible(page: Page): Promise<void> {
 
 /** Asserts that the page does not scroll sideways. */
 export async function assertFits(page: Page): Promise<void> {
-  const { scrollWidth, clientWidth } = await page.evaluate<{ scrollWidth: number; clientWidth: number }>(
-    '({ scrollWidth, clientWidth } = document.documentElement)',
+  const [scrollWidth, clientWidth] = await page.evaluate<[number, number]>(
+    '[document.documentElement.scrollWidth, document.documentElement.clientWidth]',
   );
   assert.ok(scrollWidth <= clientWidth, `${await page.title()} is ${scrollWidth} wide in a window of ${clientWidth}`);
 }
