@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createOauthFixture, userPassword } from '../../../testing/oauth-fixture.ts';
+import {
+  authorizePath,
+  createBrowser,
+  createOauthFixture,
+  pkce,
+  redirectUri,
+  userPassword,
+} from '../../../testing/oauth-fixture.ts';
 
 const t = await createOauthFixture();
 const second = (await t.another()).app;
@@ -83,6 +90,30 @@ test('nobody revokes the token of another, and is told nothing', async () => {
   assert.equal((await introspect(value))['active'], true);
   assert.equal((await t.post('/oauth/revoke', { token: value }, { ...backend, secret: 'wrong' })).statusCode, 401);
   assert.equal((await t.post('/oauth/revoke', {}, backend)).statusCode, 400);
+});
+
+test('suspending a service ends the tokens of its users too', async () => {
+  const app = await t.createService('app', {
+    grants: ['authorization_code'],
+    redirect_uris: [redirectUri],
+    first_party: true,
+  });
+  const { verifier, challenge } = pkce();
+  const target = await createBrowser(t.app).authorize(
+    authorizePath({ client_id: app.clientId, code_challenge: challenge, scope: 'openid gatehouse' }),
+    { username: 'alice', password: userPassword },
+  );
+  const form = {
+    grant_type: 'authorization_code',
+    code: target.searchParams.get('code') ?? '',
+    redirect_uri: redirectUri,
+    code_verifier: verifier,
+  };
+  const tokens = (await t.post('/oauth/token', form, app)).json<{ access_token: string; refresh_token: string }>();
+  const me = (on = t.app) => on.inject({ url: '/v1/me', headers: { authorization: `Bearer ${tokens.access_token}` } });
+  assert.equal((await me()).statusCode, 200);
+  assert.equal((await t.admin('POST', '/v1/services/app/suspend')).statusCode, 200);
+  for (const on of [t.app, second]) assert.equal((await me(on)).statusCode, 401);
 });
 
 test('a token for a service is not good at our API, a token without the scope cannot use it, and a suspension ends both', async () => {

@@ -31,7 +31,7 @@ export function issueEntry({ claims, grant, origin }: IssuedToken): NewEntry {
 }
 
 const maxCrowd = 64;
-const maxRunning = 1;
+const maxRunning = 2;
 
 interface Waiting {
   token: IssuedToken;

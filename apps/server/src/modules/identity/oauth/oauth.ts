@@ -1,6 +1,6 @@
 /**
  * OAuth 2.1 and OpenID Connect over `oidc-provider`: wiring. What the library decides and what is ours is told in
- * docs/decisions/0005-oauth-by-oidc-provider.md.
+ * docs/decisions/0010-oauth-by-oidc-provider.md.
  */
 import type Provider from 'oidc-provider';
 import type { App, Changes, Clock, Db, Logger, Random } from '../../../kernel/index.ts';

@@ -1,4 +1,5 @@
 import { named, type Reader, type Tx } from '../../../kernel/index.ts';
+import { batchRows } from '../tokens/in-batches.ts';
 
 /** A sign-in that lives: headless (`POST /v1/sessions`) or a grant to an OAuth client. Its id is the token claim `sid`. */
 export interface SessionRow {
@@ -163,9 +164,9 @@ export async function listSessions(
 const purgeStatement = {
   name: 'identity_purge_sessions',
   text: `delete from identity.sessions where id in (select id from identity.sessions
-    where absolute_expires_at < $1 or expires_at < $1 or revoked_at < $1 limit 5000)`,
+    where absolute_expires_at < $1 or expires_at < $1 or revoked_at < $1 limit $2) returning 1`,
 };
-/** Forgets sessions that ended before `before`; their refresh tokens go with them. */
-export async function purgeSessions(tx: Tx, before: Date): Promise<void> {
-  await named(tx, purgeStatement, [before]);
+/** Forgets a batch of sessions that ended before `before`, with their refresh tokens; how many. */
+export async function purgeSessions(tx: Tx, before: Date): Promise<number> {
+  return (await named(tx, purgeStatement, [before, batchRows])).length;
 }

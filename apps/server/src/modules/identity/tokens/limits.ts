@@ -1,6 +1,6 @@
 /**
  * Every lifetime of identity's tokens in one place, so that the guide and the code say the same.
- * docs/guides/tokens.md repeats these numbers for users.
+ * docs/guides/sessions-and-tokens.md repeats these numbers for users.
  */
 
 /** An access token (RFC 9068). Revocation reaches our own API at once and resource servers within this time. */

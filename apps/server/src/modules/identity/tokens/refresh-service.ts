@@ -51,7 +51,7 @@ export function createRefreshService(deps: {
           await audit.append(tx, {
             ...entry,
             action: 'session.refreshed',
-            details: { client_id: clientId, token: tokenId, repeated: rotation.outcome === 'repeated' },
+            details: { client_id: clientId, token_id: tokenId, repeated: rotation.outcome === 'repeated' },
           });
           return { refreshToken: rotation.successor, session, token: rotation.token };
         case 'reused':

@@ -1,4 +1,5 @@
 import { named, type Reader, type Tx } from '../../../kernel/index.ts';
+import { batchRows } from './in-batches.ts';
 
 /** A refresh token with what its session says. The value itself is nowhere: `token_hash` is its SHA-256. */
 export interface RefreshRow {
@@ -70,9 +71,9 @@ export async function markRefreshTokenUsed(tx: Tx, tokenHash: Buffer, now: Date,
 const purgeStatement = {
   name: 'identity_purge_refresh_tokens',
   text: `delete from identity.refresh_tokens where token_hash in (
-    select token_hash from identity.refresh_tokens where expires_at < $1 limit 5000)`,
+    select token_hash from identity.refresh_tokens where expires_at < $1 limit $2) returning 1`,
 };
-/** Forgets refresh tokens that expired before `before`. */
-export async function purgeRefreshTokens(tx: Tx, before: Date): Promise<void> {
-  await named(tx, purgeStatement, [before]);
+/** Forgets a batch of refresh tokens that expired before `before`; how many. */
+export async function purgeRefreshTokens(tx: Tx, before: Date): Promise<number> {
+  return (await named(tx, purgeStatement, [before, batchRows])).length;
 }

@@ -27,6 +27,8 @@ export async function findMember(tx: Reader, uid: string, organization: string):
 /** What the database says about the bearer of a user's access token, in one statement. */
 export interface UserTokenRow extends MemberRow {
   session_alive: boolean;
+  /** The client is Gatehouse itself, or an active service. */
+  client_active: boolean;
   token_revoked: boolean;
 }
 
@@ -35,6 +37,8 @@ const userTokenStatement = {
   text: `select u.uid, u.username, u.organization as home, u.status = 'active' as active,
       case when o.status = 'active' then m.role_ids end as role_ids,
       s.id is not null and s.revoked_at is null and s.absolute_expires_at > $5 as session_alive,
+      $6 = 'gatehouse' or exists (select from identity.services c where c.client_id = $6 and c.status = 'active')
+        as client_active,
       exists (select from identity.revoked_tokens r where r.token_id = $4) as token_revoked
     from identity.users u
       left join identity.memberships m on m.uid = u.uid and m.organization = $2
@@ -44,9 +48,9 @@ const userTokenStatement = {
 };
 export async function judgeUserToken(
   tx: Reader,
-  token: { uid: string; organization: string; sessionId: string; tokenId: string; now: Date },
+  token: { uid: string; organization: string; sessionId: string; tokenId: string; clientId: string; now: Date },
 ): Promise<UserTokenRow | undefined> {
-  const values = [token.uid, token.organization, token.sessionId, token.tokenId, token.now];
+  const values = [token.uid, token.organization, token.sessionId, token.tokenId, token.now, token.clientId];
   return (await named<UserTokenRow>(tx, userTokenStatement, values))[0];
 }
 

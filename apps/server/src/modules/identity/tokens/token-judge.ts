@@ -31,9 +31,11 @@ export function createTokenJudge(deps: {
       organization: claims.org,
       sessionId: claims.sid ?? '',
       tokenId: claims.jti,
+      clientId: claims.client_id,
       now: deps.clock.now(),
     });
-    if (!user?.active || !user.session_alive || user.token_revoked || user.role_ids === null) return undefined;
+    const good = user?.active && user.session_alive && user.client_active && !user.token_revoked;
+    if (!good || user.role_ids === null) return undefined;
     const roles = await deps.roles.resolve(tx, claims.org, user.role_ids);
     return { claims, kind: 'user', username: user.username, homeOrganization: user.home, roles };
   };

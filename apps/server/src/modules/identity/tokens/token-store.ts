@@ -1,5 +1,6 @@
 import { named, type Reader, type Tx } from '../../../kernel/index.ts';
 import { bearerHash } from './hashes.ts';
+import { batchRows } from './in-batches.ts';
 
 const useIdStatement = {
   name: 'identity_use_id',
@@ -37,15 +38,18 @@ export async function isTokenRevoked(tx: Reader, tokenId: string): Promise<boole
 const purgeRevokedStatement = {
   name: 'identity_purge_revoked_tokens',
   text: `delete from identity.revoked_tokens where token_id in (
-    select token_id from identity.revoked_tokens where expires_at < $1 limit 5000)`,
+    select token_id from identity.revoked_tokens where expires_at < $1 limit $2) returning 1`,
 };
 const purgeUsedStatement = {
   name: 'identity_purge_used_ids',
   text: `delete from identity.used_ids where id_hash in (
-    select id_hash from identity.used_ids where expires_at < $1 limit 5000)`,
+    select id_hash from identity.used_ids where expires_at < $1 limit $2) returning 1`,
 };
-/** Forgets revocations and used ids that have no effect any more. */
-export async function purgeTokenIds(tx: Tx, before: Date): Promise<void> {
-  await named(tx, purgeRevokedStatement, [before]);
-  await named(tx, purgeUsedStatement, [before]);
+/** Forgets a batch of revocations that have no effect any more; how many. */
+export async function purgeRevokedTokens(tx: Tx, before: Date): Promise<number> {
+  return (await named(tx, purgeRevokedStatement, [before, batchRows])).length;
+}
+/** Forgets a batch of used ids that have no effect any more; how many. */
+export async function purgeUsedIds(tx: Tx, before: Date): Promise<number> {
+  return (await named(tx, purgeUsedStatement, [before, batchRows])).length;
 }

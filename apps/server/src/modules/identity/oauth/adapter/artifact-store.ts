@@ -1,4 +1,5 @@
 import { named, type Reader, type Tx } from '../../../../kernel/index.ts';
+import { batchRows } from '../../tokens/in-batches.ts';
 
 /** A stored artefact of oidc-provider: what it is, its sealed payload, until when it lives. */
 export interface ArtifactRow {
@@ -138,9 +139,9 @@ export async function deleteArtifactsOfUser(tx: Tx, userId: string): Promise<voi
 const purgeStatement = {
   name: 'identity_purge_artifacts',
   text: `delete from identity.oauth_artifacts where id_hash in (
-    select id_hash from identity.oauth_artifacts where expires_at < $1 limit 5000)`,
+    select id_hash from identity.oauth_artifacts where expires_at < $1 limit $2) returning 1`,
 };
-/** Deletes up to 5,000 expired artefacts; how many is returned through the number of calls the job makes. */
-export async function purgeArtifacts(tx: Tx, before: Date): Promise<void> {
-  await named(tx, purgeStatement, [before]);
+/** Deletes a batch of expired artefacts; how many. */
+export async function purgeArtifacts(tx: Tx, before: Date): Promise<number> {
+  return (await named(tx, purgeStatement, [before, batchRows])).length;
 }
