@@ -1,4 +1,5 @@
 import { named, type Reader, type Tx } from '../../../kernel/index.ts';
+import { batchRows } from '../tokens/in-batches.ts';
 
 /** How many wrong guesses are free, and how the wait grows after them. Seconds. */
 export interface ThrottleLimits {
@@ -78,9 +79,9 @@ const sweep = {
   name: 'identity_sweep_throttles',
   text: `delete from identity.sign_in_throttles where key in (
     select key from identity.sign_in_throttles
-    where updated_at < $1 and (trusted_until is null or trusted_until < $2) order by updated_at limit 5000)`,
+    where updated_at < $1 and (trusted_until is null or trusted_until < $2) order by updated_at limit $3) returning 1`,
 };
-/** Deletes what is forgotten anyway. */
-export async function deleteOldThrottles(tx: Tx, before: Date, now: Date): Promise<void> {
-  await named(tx, sweep, [before, now]);
+/** Deletes a batch of what is forgotten anyway; how many. */
+export async function deleteOldThrottles(tx: Tx, before: Date, now: Date): Promise<number> {
+  return (await named(tx, sweep, [before, now, batchRows])).length;
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { AppError, addSeconds, type Clock, type Db, type Tx } from '../../../kernel/index.ts';
+import { deleteInBatches } from '../tokens/in-batches.ts';
 import {
   countAttempt,
   countRefused,
@@ -82,7 +83,7 @@ export function createThrottle({ db, clock, purpose }: { db: Db; clock: Clock; p
     /** Deletes counters that are forgotten anyway; from time to time. */
     async sweep(): Promise<void> {
       const now = clock.now();
-      await db.transaction((tx) => deleteOldThrottles(tx, addSeconds(now, -2 * 86_400), now));
+      await deleteInBatches(db, (tx) => deleteOldThrottles(tx, addSeconds(now, -2 * 86_400), now));
     },
   };
 }
