@@ -60,7 +60,12 @@ export async function serveOpenApi(app: App): Promise<void> {
       transformStaticCSP: () => pageCsp,
       // The base layout has no bar on top: that has a logo of others, and a style element that the policy refuses.
       uiConfig: { layout: 'BaseLayout', deepLinking: true, docExpansion: 'none', validatorUrl: null },
-      theme: { title: 'Gatehouse API', js: [{ filename: 'scheme.js', content: followScheme }] },
+      theme: {
+        title: 'Gatehouse API',
+        js: [{ filename: 'scheme.js', content: followScheme }],
+        // No operation has links, and their column pushes the rest out of a narrow window.
+        css: [{ filename: 'narrow.css', content: '.swagger-ui .response-col_links { display: none }\n' }],
+      },
     });
   });
 }
