@@ -245,7 +245,8 @@ describe('sign-in', () => {
   it('cookies are out of the reach of scripts and other hosts; each sign-in has a new session id', () =>
     inWindow({}, async (window) => {
       const { page, context } = window;
-      await page.goto(`${app.url}/login`);
+      const shown = await page.goto(`${app.url}/login`);
+      assert.match((await shown?.headerValue('strict-transport-security')) ?? '', /max-age=63072000/);
       await context.addCookies([
         { name: '__Host-gatehouse-session', value: 'planted', url: server.publicUrl, secure: true, httpOnly: true },
       ]);

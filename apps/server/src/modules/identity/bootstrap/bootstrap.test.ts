@@ -72,6 +72,14 @@ test('without settings a one-time link leads to a page that makes the operator, 
   assert.match(weak.body, /role="alert"/);
   assert.ok(!weak.body.includes('rootrootrootroot'));
 
+  const long = await setUp(node, { code, username: 'root', password: 'a'.repeat(2000) });
+  assert.equal(long.statusCode, 400);
+  assert.match(long.body, /role="alert">The password is longer than 256 characters/);
+  assert.ok(!/name="password"[^>]* maxlength/.test(page.body), 'a browser would cut a long password in silence');
+  const broken = await setUp(node, { code });
+  assert.equal(broken.statusCode, 400);
+  assert.match(String(broken.headers['content-type']), /^text\/html/);
+
   const made = await setUp(node, { code: ` ${code}\n`, username: 'root', password });
   assert.equal(made.statusCode, 201);
   assert.deepEqual(await operators(node), ['root']);

@@ -42,3 +42,8 @@ declare module 'oidc-provider/lib/helpers/challenge.js' {
     checkChallenge(challenge: string): boolean;
   }
 }
+
+declare module 'oidc-provider/lib/response_modes/form_post.js' {
+  /** Writes a page with a form that sends itself; `continue-page.ts` puts ours in its place. */
+  export default function formPost(ctx: object, action: string, inputs: Readonly<Record<string, string>>): void;
+}

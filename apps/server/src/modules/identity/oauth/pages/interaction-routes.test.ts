@@ -162,3 +162,26 @@ test('form_post answers on a page whose policy names the client', async () => {
   assert.match(String(page.headers['content-security-policy']), /script-src 'self';/, 'nothing inline');
   assert.match(page.body, /<button type="submit">Continue/, 'and a way on without scripts');
 });
+
+test('errors of pages are pages, with a reference and nothing of the request', async () => {
+  const browser = createBrowser(t.app, t.issuer);
+  const { page } = await browser.open(path());
+  const action = /action="([^"]+)"/.exec(page.body)?.[1] ?? '';
+  const answer = await browser.send({
+    method: 'POST',
+    url: action,
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    payload: `password=${'canary'.repeat(20_000)}`,
+  });
+  assert.equal(answer.statusCode, 413);
+  assert.match(String(answer.headers['content-type']), /^text\/html/);
+  assert.match(String(answer.headers['content-security-policy']), /default-src 'none'.*frame-ancestors 'none'/);
+  assert.ok(answer.body.includes(String(answer.headers['x-request-id'])));
+  assert.ok(!answer.body.includes('canary'));
+});
+
+test('the answers that oidc-provider writes carry our request id too', async () => {
+  const answer = await createBrowser(t.app, t.issuer).send({ method: 'GET', url: '/oauth/authorize?client_id=nobody' });
+  assert.equal(answer.statusCode, 400);
+  assert.match(String(answer.headers['x-request-id']), /^req_/);
+});
