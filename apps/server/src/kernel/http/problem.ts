@@ -58,10 +58,21 @@ function fromFastify(error: FastifyError): AppError {
       cause: error,
     });
   }
+  if (isUnstorableText(error)) {
+    return new AppError('kernel.invalid_request', {
+      detail: 'A text holds the character U+0000, which is not accepted anywhere.',
+    });
+  }
   if (typeof error.statusCode === 'number' && error.statusCode >= 400 && error.statusCode < 500) {
     return new AppError('kernel.invalid_request', { cause: error });
   }
   return new AppError('internal', { cause: error });
+}
+
+/** PostgreSQL's text and jsonb take every character but U+0000 (22021, 22P05): it came in with the request. */
+function isUnstorableText(error: unknown): boolean {
+  const { code } = error as { code?: unknown };
+  return code === '22021' || code === '22P05';
 }
 
 /** PostgreSQL refused, ended or lost the connection (class 08, 53300, 57P01-03), or no connection came in time. */

@@ -17,7 +17,12 @@ export function resourceOf(audience: string): string {
 
 /** The audience a resource indicator stands for. */
 export function audienceOf(resource: string): string {
-  return resource.startsWith(urnPrefix) ? decodeURIComponent(resource.slice(urnPrefix.length)) : resource;
+  if (!resource.startsWith(urnPrefix)) return resource;
+  try {
+    return decodeURIComponent(resource.slice(urnPrefix.length));
+  } catch {
+    return ''; // badly encoded: nobody's audience
+  }
 }
 
 /** `invalid_target`: the audience is none that the client may ask for; whose it is, if anybody's, is not told. */
@@ -29,7 +34,7 @@ export function invalidTarget(): OAuthError {
 export function createAudiences({ db, issuer }: { db: Db; issuer: string }) {
   const isKnown = async (client: OAuthClient, audience: string): Promise<boolean> => {
     if (audience === issuer || audience === `${issuer}/` || audience === client.audience) return true;
-    if (audience.length > 255) return false;
+    if (!/^[\x21-\x7e]{1,255}$/.test(audience)) return false;
     return db.read((tx) => isAudienceOf(tx, client.organization, audience));
   };
   return {

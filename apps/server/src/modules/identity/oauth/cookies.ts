@@ -98,9 +98,12 @@ function rewrite(cookies: readonly string[], open: readonly string[], rules: Coo
   return [...rewritten, ...givenUp.flatMap((id) => forgetCookies(id, [rules.interaction, rules.resume], rules))];
 }
 
-/** Makes a browser forget the cookie of an interaction's pages; the one to resume with is oidc-provider's to end. */
+/**
+ * Makes a browser forget the cookie of an interaction's pages; the one to resume with is oidc-provider's to end.
+ * `uid` comes from the address: one that is none has no cookie, and is not written into a header.
+ */
 export function forgetInteraction(uid: string, rules: CookieRules): string[] {
-  return forgetCookies(uid.slice(0, idLength), [rules.interaction], rules);
+  return !/^[A-Za-z0-9_-]{12,}$/.test(uid) ? [] : forgetCookies(uid.slice(0, idLength), [rules.interaction], rules);
 }
 
 function forgetCookies(id: string, bases: readonly string[], rules: CookieRules): string[] {

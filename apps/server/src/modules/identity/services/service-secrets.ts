@@ -33,7 +33,8 @@ export function createServiceSecrets({ clock, random }: { clock: Clock; random: 
     ): Promise<{ id: string; clientSecret: string; createdAt: Date }> {
       const { service, origin, secret: given, expiresAt } = input;
       if (given !== undefined) assertClientSecret(given);
-      if (expiresAt !== undefined && expiresAt <= clock.now()) {
+      // A time that RFC 3339 can write need not exist (a leap second): then the comparison is false, and it is refused.
+      if (expiresAt !== undefined && !(expiresAt > clock.now())) {
         throw invalidField('expires_at', 'is not in the future', 'leave it out for a secret without an end');
       }
       const present = await listOf(tx, service.id);

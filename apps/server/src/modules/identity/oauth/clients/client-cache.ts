@@ -3,6 +3,8 @@ import type { OAuthClient } from './client.ts';
 import { findClient } from './client-store.ts';
 
 const maxCached = 10_000;
+/** What a client id can be made of, `<organization>.<service>`: nothing else is asked of the database. */
+const clientIdForm = /^[a-z0-9._-]{1,128}$/;
 
 /**
  * Clients as this node last read them. A change of a service, its secrets or its organization reaches every node within
@@ -17,7 +19,7 @@ export function createClientCache({ db, changes }: { db: Db; changes: Pick<Chang
     async find(clientId: string, options: { fresh?: boolean } = {}): Promise<OAuthClient | undefined> {
       const known = options.fresh ? undefined : cache.get(clientId);
       if (known) return known;
-      if (clientId.length > 128) return undefined;
+      if (!clientIdForm.test(clientId)) return undefined;
       const before = generation;
       const client = await db.read((tx) => findClient(tx, clientId));
       // What was read before a change may be old: not kept.
