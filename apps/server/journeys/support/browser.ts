@@ -54,7 +54,7 @@ export async function openWindow(browser: Browser, options: BrowserContextOption
   context.on('weberror', (error) => complaints.push(`a script error: ${error.error().message}`));
   context.on('console', (message) => {
     // A page with a 4xx status (a wrong password is 401) is noted by Chromium too; what else fails is seen above.
-    if (/^Failed to load resource: the server responded with a status of 4/.test(message.text())) return;
+    if (message.text().startsWith('Failed to load resource: the server responded with a status of 4')) return;
     if (message.type() === 'error' || message.type() === 'warning') complaints.push(`console: ${message.text()}`);
   });
   const page = await context.newPage();
