@@ -6,6 +6,7 @@ import { checkAssertion } from './check-assertion.ts';
 import { isClientSecret } from './check-secret.ts';
 import type { RemoteKeys } from './client-keys.ts';
 import { type ClientCredentials, readCredentials } from './read-credentials.ts';
+import { createRefusalBound } from './refusal-bound.ts';
 
 export interface ClientAuthenticationDeps {
   readonly db: Db;
@@ -31,9 +32,12 @@ export interface ClientRequest {
  * to oidc-provider carry the result as a ticket (`ticket.ts`).
  */
 export function createClientAuthentication(deps: ClientAuthenticationDeps) {
+  const boundRefusals = createRefusalBound(deps);
+
   /** Throws `invalid_client` after noting a failure of a client we know; unknown names are not worth an entry. */
   const refuse = async (client: OAuthClient | undefined, reason: string, origin: Origin): Promise<never> => {
-    if (client) {
+    const details = client && boundRefusals(client.clientId);
+    if (client && details) {
       await deps.db.transaction((tx) =>
         deps.audit.append(tx, {
           action: 'service.authentication_refused',
@@ -42,6 +46,7 @@ export function createClientAuthentication(deps: ClientAuthenticationDeps) {
           target: { type: 'service', id: client.clientId },
           outcome: 'failure',
           reason,
+          details,
         }),
       );
     }
