@@ -161,7 +161,7 @@ test('a directory of another user is refused, with the remedy', rootOnly, async 
 
 test('libraries without their links (--ignore-scripts) are made up for, in every way of running', async () => {
   const bare = await stageInstallation(await temporaryDirectory());
-  assert((await removeLibraryLinks(bare)) > 0);
+  await removeLibraryLinks(bare); // there are some only where the packages' own install script has run
   const dataDir = isRoot ? rootData : ordinaryData;
   await assertKept({ dataDir, ...from(bare) });
   assert((await readdir(join(dataDir, 'postgres', 'libraries'))).includes('libpq.so.5'));

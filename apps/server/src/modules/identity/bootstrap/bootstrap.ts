@@ -123,8 +123,9 @@ export function createBootstrap(deps: {
   };
 
   async function assertCode(tx: Parameters<typeof isSetupCode>[0], hash: Buffer): Promise<void> {
-    if (await findBootstrapCompleted(tx)) throw closed();
     if (await isSetupCode(tx, hash)) return;
+    // The codes go with the commit that makes the operator, so a code that is missing is asked about before this is.
+    if (await findBootstrapCompleted(tx)) throw closed();
     throw new AppError('kernel.forbidden', {
       detail: 'The code is not that of a set-up link that was printed lately. Start the server again for a fresh one.',
     });

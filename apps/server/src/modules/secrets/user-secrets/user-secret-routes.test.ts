@@ -93,6 +93,7 @@ test('a row moved to another subject, or changed, does not open and is not repla
   const moved = await node.exchange(node.records, {
     subject_token: await node.partner.sign({ sub: subject }),
     subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+    requested_token_type: userSecretType,
   });
   assert.equal(moved.statusCode, 500, 'sealed for our issuer, not for theirs');
   await node.db.pool.query('update secrets.user_secrets set issuer = $2 where id = $1', [id, node.issuer]);
