@@ -75,6 +75,10 @@ test('hashes of unknown kinds and of unbounded cost are refused', () => {
     `$pbkdf2-md5$i=1000$${salt}$${digest}`,
     `$argon2id$v=19$m=99999999,t=2,p=1$${salt}$${digest}`,
     `$argon2id$v=19$m=19456,t=9999,p=1$${salt}$${digest}`,
+    `$argon2id$v=19$m=262144,t=3,p=1$${salt}$${digest}`,
+    `$scrypt$ln=18,r=8,p=3$${salt}$${digest}`,
+    `$pbkdf2-sha512$i=2000001$${salt}$${digest}`,
+    `$2b$15$${'a'.repeat(53)}`,
     `$argon2id$v=19$m=19456,t=2,p=1$${salt}$${'a'.repeat(600)}`,
   ]) {
     assert.equal(parseHash(hash), undefined, hash);

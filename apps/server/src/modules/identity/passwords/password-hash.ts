@@ -18,10 +18,15 @@ const argon2id = 2; // `Algorithm.Argon2id`, which is a const enum and so not th
 
 /** Bytes of bcrypt's input that count; the rest it ignores silently. */
 const bcryptMaxBytes = 72;
-/** Bounds of imported hashes: what one check may cost. */
-const maxBcryptCost = 15;
+/**
+ * Bounds of imported hashes: what one check may cost, about a second. All organizations share two places for hashing,
+ * and whoever imports a hash chooses how long its checks hold one of them.
+ */
+const maxBcryptCost = 14;
 const maxMemoryBytes = 256 * 1024 * 1024;
-const maxIterations = 5_000_000;
+/** Memory times passes (argon2) or lanes (scrypt). */
+const maxWorkBytes = 2 * maxMemoryBytes;
+const maxIterations = 2_000_000;
 const maxOutputBytes = 64;
 
 const scryptAsync: (password: string, salt: Buffer, length: number, options: object) => Promise<Buffer> =
@@ -50,7 +55,9 @@ function parseArgon2(hash: string): ParsedHash | undefined {
     return undefined;
   }
   const { memoryCost, timeCost, parallelism, outputLen } = found;
-  if (memoryCost * 1024 > maxMemoryBytes || timeCost > 64 || parallelism > 16 || outputLen < 16) return undefined;
+  const memory = memoryCost * 1024;
+  if (memory > maxMemoryBytes || memory * timeCost > maxWorkBytes || timeCost > 64) return undefined;
+  if (parallelism > 16 || outputLen < 16) return undefined;
   return {
     algorithm: 'argon2',
     current:
@@ -83,8 +90,9 @@ function parseScrypt(hash: string): ParsedHash | undefined {
   const [N, r, p] = [2 ** Number(match[1]), Number(match[2]), Number(match[3])];
   const salt = decodePhc(match[4]);
   const expected = decodePhc(match[5]);
-  if (N < 2 || r < 1 || p < 1 || p > 16 || 128 * N * r > maxMemoryBytes || !salt || !isDigest(expected))
-    return undefined;
+  const memory = 128 * N * r;
+  if (N < 2 || r < 1 || p < 1 || memory > maxMemoryBytes || memory * p > maxWorkBytes) return undefined;
+  if (!salt || !isDigest(expected)) return undefined;
   return {
     algorithm: 'scrypt',
     current: false,
