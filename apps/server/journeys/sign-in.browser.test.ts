@@ -279,7 +279,7 @@ describe('sign-in', () => {
 
       await page.goto(`${app.url}/logout`);
       assert.equal(await heading(page), 'Sign out?');
-      await page.click('text=Only of journal');
+      await page.click('text=Only this one');
       await page.waitForURL(`${app.url}/signed-out?state=bye`);
       await page.goto(`${app.url}/login`);
       assert.equal(await heading(page), 'Allow journal?', 'still signed in, but the application starts anew');

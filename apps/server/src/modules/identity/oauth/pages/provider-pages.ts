@@ -58,8 +58,8 @@ export function createProviderPages(): ProviderPages {
 <form method="post" action="/oauth/logout/confirm">
 <input type="hidden" name="xsrf" value="${tokenOf(form)}">
 <div class="choices">
-<button type="submit" name="logout" value="yes">Sign out</button>
-${asking !== undefined && html`<button type="submit" class="secondary">Only of ${asking}</button>`}
+<button type="submit" name="logout" value="yes">${asking === undefined ? 'Sign out' : 'Sign out of all'}</button>
+${asking !== undefined && html`<button type="submit" class="secondary">Only this one</button>`}
 </div>
 </form>`,
       );
