@@ -73,6 +73,26 @@ describe('gatehousePop', () => {
     });
   });
 
+  it('refuses members that name a prototype, as Fastify does in a plain body', async () => {
+    const [jwk] = pop.jwks().body.keys;
+    assert.ok(jwk);
+    for (const plaintext of [
+      '{"a":1,"__proto__":{"admin":true}}',
+      '{"deep":[{"\\u005f_proto__":{"admin":true}}]}',
+      '{"constructor":{"prototype":{"admin":true}}}',
+    ]) {
+      const plain = await app.inject({
+        method: 'POST',
+        url: '/echo',
+        headers: { 'content-type': 'application/json' },
+        payload: plaintext,
+      });
+      assert.equal(plain.statusCode, 400, plaintext);
+      const sealed = await post('/echo', encryptCompactJwe({ jwk, plaintext, cty: 'json' }));
+      assert.equal(sealed.statusCode, 400, plaintext);
+    }
+  });
+
   it('validates sealed JSON with the schema of the route', async () => {
     assert.deepEqual((await post('/strict', await seal({ name: 'x' }))).json(), { name: 'x' });
     assert.equal((await post('/strict', await seal({ name: 1, more: true }))).statusCode, 400);

@@ -126,10 +126,17 @@ function bodyOf(opened: Opened): unknown {
   const type = opened.contentType?.toLowerCase().replace(/^application\//, '');
   if (type !== 'json') return bytes;
   try {
-    return JSON.parse(bytes.toString('utf8')) as unknown;
+    return JSON.parse(bytes.toString('utf8'), refusePrototypes) as unknown;
   } catch {
     throw new GatehouseError('sealed_malformed', 'The sealed body says it is JSON (cty) and is not.');
   }
+}
+
+/** Members that would become a prototype where a route copies the body: Fastify refuses them in a plain body, too. */
+function refusePrototypes(key: string, value: unknown): unknown {
+  const isPrototype = key === '__proto__' || (key === 'constructor' && Object.hasOwn(Object(value), 'prototype'));
+  if (isPrototype) throw new SyntaxError('a member names a prototype');
+  return value;
 }
 
 /**
