@@ -103,7 +103,7 @@ export async function createTestApp(
       if (answer.statusCode !== 200 && answer.statusCode !== 201) {
         throw new Error(`the operator could not sign in: ${answer.statusCode} ${answer.body}`);
       }
-      return (answer.json() as { access_token: string }).access_token;
+      return answer.json<{ access_token: string }>().access_token;
     },
     close,
   };

@@ -5,7 +5,10 @@ import type { App } from './http.ts';
 /** Generates OpenAPI 3.1 from the routes' schemas and serves it at `/docs` (page) and `/docs/json`. Before the routes. */
 export async function installOpenApi(app: App, options: { version: string; publicUrl: string }): Promise<void> {
   await app.register(swagger, {
-    refResolver: { buildLocalReference: (json, _base, _fragment, index) => String(json['$id'] ?? `schema-${index}`) },
+    refResolver: {
+      buildLocalReference: (json, _base, _fragment, index) =>
+        typeof json['$id'] === 'string' ? json['$id'] : `schema-${index}`,
+    },
     openapi: {
       openapi: '3.1.0',
       info: {
