@@ -45,3 +45,17 @@ test('the audit tells what a service was and what it became, also when the value
   assert.equal(details.after['roles'], '["reader","writer"]');
   assert.match(details.after['redirectUris'] ?? '', /^sha256:[0-9a-f]{64}$/);
 });
+
+test('a role inside another service is given to a service’s account only by those who give roles', async () => {
+  assert.equal((await as(adam.token)('POST', '/v1/services', { name: 'billing', roles: ['admin'] })).status, 201);
+  const own = { name: 'mine', grants: ['client_credentials'], account_roles: ['billing:admin'] };
+  const refused = await as(dana.token)('POST', '/v1/services', own);
+  assert.equal(refused.status, 403, 'billing would obey a token with this role');
+  assert.equal(refused.body.code, 'identity.role_too_high');
+  assert.equal((await as(dana.token)('POST', '/v1/services', { ...own, account_roles: ['developer'] })).status, 201);
+  const more = { account_roles: ['developer', 'billing:admin'] };
+  assert.equal((await as(dana.token)('PATCH', '/v1/services/mine', more)).status, 403);
+  assert.equal((await as(adam.token)('PATCH', '/v1/services/mine', more)).status, 200);
+  const kept = await as(dana.token)('PATCH', '/v1/services/mine', { ...more, audience: 'mine' });
+  assert.equal(kept.status, 200, 'what the account has already is not given');
+});

@@ -154,10 +154,24 @@ export function createServices(deps: {
     });
   };
 
-  const accountRoleIds = async (tx: Tx, change: ServiceChange, names: readonly string[]) =>
-    (await roles.grantable(tx, { organization: change.organization, names, granter: change.granter })).map(
-      (role) => role.id,
+  /**
+   * Roles of a service's own account. A role inside another service holds no permission here, so having permissions does
+   * not cover it: it is given by those who give roles to users (`users:write`), unless the account has it already.
+   */
+  const accountRoleIds = async (
+    tx: Tx,
+    change: ServiceChange,
+    names: readonly string[],
+    present: readonly string[] = [],
+  ) => {
+    const { organization, name, granter } = change;
+    const granted = await roles.grantable(tx, { organization, names, granter });
+    const elsewhere = granted.some(
+      ({ id, service }) => service !== undefined && service !== name && !present.includes(id),
     );
+    if (elsewhere) assertCovers(granter, { permissions: ['users:write'], operator: false });
+    return granted.map((role) => role.id);
+  };
 
   const shapeOf = async (tx: Tx, service: Service): Promise<ServiceShape> => ({
     ...service,
@@ -247,7 +261,9 @@ export function createServices(deps: {
       assertMaySteer(change.granter, { ...settings, organization: before.organization });
       await assertAudienceFree(tx, before.organization, settings.audience, before.id);
       const roleIds =
-        change.accountRoles === undefined ? before.roleIds : await accountRoleIds(tx, change, change.accountRoles);
+        change.accountRoles === undefined
+          ? before.roleIds
+          : await accountRoleIds(tx, change, change.accountRoles, before.roleIds);
       const shapeBefore = await shapeOf(tx, before);
       if (change.roles !== undefined) await serviceRoles.set(tx, change, change.roles);
       const after = await audienceGuard(() => updateService(tx, before.id, { ...settings, roleIds }));
