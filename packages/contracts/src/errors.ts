@@ -9,10 +9,12 @@ export const errorTable = {
   'kernel.unauthenticated': { status: 401, title: 'A valid access token is needed' },
   'kernel.forbidden': { status: 403, title: 'This needs a permission the caller does not have' },
   'kernel.not_found': { status: 404, title: 'There is nothing here' },
+  'kernel.request_timeout': { status: 408, title: 'The request did not arrive in time' },
   'kernel.conflict': { status: 409, title: 'The request does not fit the present state' },
   'kernel.too_large': { status: 413, title: 'The request is too large' },
   'kernel.unsupported_media_type': { status: 415, title: 'The content type is not accepted here' },
   'kernel.misdirected': { status: 421, title: 'This host name is not served here' },
+  'kernel.headers_too_large': { status: 431, title: 'The headers of the request are too large' },
   'kernel.unavailable': { status: 503, title: 'Not available at the moment' },
   // audit
   'audit.no_checkpoint': { status: 404, title: 'The audit trail has no checkpoint yet' },

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { before, test } from 'node:test';
+import { type AddressInfo, connect } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { after, before, test } from 'node:test';
 import { strictObject } from '@gatehouse/contracts';
 import { Type } from 'typebox';
 import { createLog } from '../log.ts';
@@ -124,5 +126,34 @@ test('a foreign Host header is refused', async () => {
   for (const host of ['evil.example', '127.0.0.1.evil.example', '127.0.0.1:8400@evil.example']) {
     const answer = await app.inject({ url: '/query?limit=1', headers: { host } });
     assert.equal(answer.statusCode, 421, host);
+  }
+});
+
+test('what is not HTTP, and an address that cannot be read, are problems with the security headers too', async () => {
+  await app.listen({ host: '127.0.0.1', port: 0 });
+  after(() => app.close());
+  const { port } = app.server.address() as AddressInfo;
+  const asked = async (bytes: string) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(bytes));
+    return text(socket);
+  };
+  const cases: [string, number, string][] = [
+    ['nonsense\r\n\r\n', 400, 'kernel.invalid_request'],
+    [`GET / HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 431, 'kernel.headers_too_large'],
+    ['GET / HTTP/1.1\r\nConnection: close\r\n\r\n', 400, 'kernel.invalid_request'],
+    [
+      `GET / HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nhost: evil\r\nConnection: close\r\n\r\n`,
+      400,
+      'kernel.invalid_request',
+    ],
+    [`GET /%zz HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: close\r\n\r\n`, 400, 'kernel.invalid_request'],
+  ];
+  for (const [bytes, status, code] of cases) {
+    const answer = await asked(bytes);
+    assert.match(answer, new RegExp(`^HTTP/1.1 ${status} `));
+    assert.match(answer, /\r\ncontent-security-policy: default-src 'none'; frame-ancestors 'none'/);
+    assert.match(answer, /\r\nx-content-type-options: nosniff\r\n/);
+    assert.match(answer, /\r\nx-request-id: req_/);
+    assert.equal((JSON.parse(answer.split('\r\n\r\n')[1] ?? '') as { code: string }).code, code);
   }
 });

@@ -17,7 +17,8 @@ import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Random } from '../random.ts';
 import { installAuth } from './auth.ts';
-import { isOurHost } from './host.ts';
+import { createBrokenRequestHandler } from './broken-request.ts';
+import { hasOneHost, isOurHost } from './host.ts';
 import { handleError } from './problem.ts';
 import { securityHeaders } from './security-headers.ts';
 
@@ -48,6 +49,7 @@ export async function createHttp(options: {
 }): Promise<App> {
   const { metrics } = options;
   const loggerInstance: FastifyBaseLogger = options.log;
+  const headers = securityHeaders({ https: options.publicUrl.startsWith('https:') });
   const app = fastify({
     loggerInstance,
     logController: new LogController({ disableRequestLogging: true }),
@@ -59,11 +61,16 @@ export async function createHttp(options: {
     connectionTimeout: 0,
     requestTimeout: 20_000,
     keepAliveTimeout: 65_000,
-    http: { headersTimeout: 10_000, maxHeaderSize: 16_384 },
+    http: { headersTimeout: 10_000, maxHeaderSize: 16_384, requireHostHeader: false },
     routerOptions: { maxParamLength: 256, ignoreTrailingSlash: false },
     return503OnClosing: false,
     forceCloseConnections: 'idle',
-    frameworkErrors: handleError,
+    // These two come before any hook runs.
+    frameworkErrors(error, request, reply) {
+      for (const [name, value] of [...headers, ['x-request-id', request.id] as const]) reply.raw.setHeader(name, value);
+      handleError(error, request, reply);
+    },
+    clientErrorHandler: createBrokenRequestHandler({ random: options.random, headers }),
   }).withTypeProvider<TypeBoxTypeProvider>();
 
   app.addSchema({ ...Problem, $id: 'Problem' });
@@ -90,10 +97,12 @@ export async function createHttp(options: {
   });
   await app.register(formbody, { bodyLimit: 128 * 1024 });
 
-  const headers = securityHeaders({ https: options.publicUrl.startsWith('https:') });
   app.addHook('onRequest', async (request, reply) => {
     for (const [name, value] of headers) reply.raw.setHeader(name, value);
     reply.raw.setHeader('x-request-id', request.id); // on the raw answer: OAuth pages are written there
+    if (!hasOneHost(request)) {
+      throw new AppError('kernel.invalid_request', { detail: 'A request has one Host header (RFC 9112 §3.2).' });
+    }
     if (!request.routeOptions.config?.anyHost && !isOurHost(request, options.publicUrl)) {
       throw new AppError('kernel.misdirected', {
         detail: 'The Host header names another server. Use GATEHOUSE_PUBLIC_URL.',
