@@ -19,7 +19,8 @@ const pollMs = 50;
 export async function makeDirectory(dataDir: string): Promise<string> {
   const directory = join(dataDir, 'postgres');
   try {
-    await mkdir(dataDir, { recursive: true });
+    // The root key lies here too: under a loose umask others could put another file in its place.
+    await mkdir(dataDir, { recursive: true, mode: 0o755 });
     await mkdir(directory).catch((cause: unknown) => {
       if (systemErrorCode(cause) !== 'EEXIST') throw cause;
     });
