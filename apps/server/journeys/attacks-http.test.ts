@@ -38,6 +38,8 @@ describe('hostile requests', () => {
   let operatorToken: string;
   let acme: Administrator;
   let rival: Administrator;
+  /** Sent at the beginning; looked at when its time is over. */
+  let slowHead: Promise<RawAnswer>;
 
   before(async () => {
     cluster = await startCluster({ count: 1, logLevel: 'debug' });
@@ -51,6 +53,8 @@ describe('hostile requests', () => {
       assert.equal((await call(`${url}/v1/organizations`, { token: operatorToken, json: { name } })).status, 201);
     }
     forge = await createForge(cluster);
+    slowHead = sendRaw(port, `GET /livez HTTP/1.1\r\nHost: ${host}\r\nX-Slow: `, 60);
+    slowHead.catch(() => undefined);
   });
   after(async () => {
     await forge?.close();
@@ -464,6 +468,12 @@ describe('hostile requests', () => {
       sequences,
       sequences.map((_, index) => index + 1),
     );
+  });
+
+  it('46: who sends a head too slowly is told so, and let go', async () => {
+    const slow = await slowHead;
+    assert.deepEqual(slow.statuses, [408]);
+    assert.match(slow.text, /kernel\.request_timeout/);
   });
 
   it('55: pages and errors of every kind carry the headers that guard them', async () => {

@@ -221,6 +221,7 @@ describe('tokens that are not what they say', () => {
       const signature = sign('sha256', Buffer.from(foreign), { key: attacker.privateKey, dsaEncoding: 'ieee-p1363' });
       await assertRefused([['an issuer nobody trusts', `${foreign}.${signature.toString('base64url')}`]]);
       assert.equal(trapped, 0, 'the addresses in the token were asked');
+      assert.match(cluster.output(), new RegExp(`"origins":\\["${trapUrl}"\\]`), '34: what is allowed is in the log');
     });
 
     it('crit, b64, nesting, other serializations, other spellings of a good token', async () => {

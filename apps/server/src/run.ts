@@ -76,6 +76,9 @@ async function serve(settings: Settings, store: Store, log: Logger): Promise<voi
   process.on('SIGINT', () => void stop('SIGINT'));
   if (cluster.isWorker) process.on('disconnect', () => void stop('the primary ended'));
 
+  if (settings.allowPrivateNetworks.length > 0) {
+    log.warn({ origins: settings.allowPrivateNetworks }, 'outgoing requests may reach these private addresses');
+  }
   await gatehouse.start();
   await gatehouse.app.listen({ host: settings.host, port: settings.port });
   log.info({ url: settings.publicUrl, host: settings.host, port: settings.port, pid: process.pid }, 'ready');

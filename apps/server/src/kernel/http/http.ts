@@ -61,7 +61,12 @@ export async function createHttp(options: {
     connectionTimeout: 0,
     requestTimeout: 20_000,
     keepAliveTimeout: 65_000,
-    http: { headersTimeout: 10_000, maxHeaderSize: 16_384, requireHostHeader: false },
+    http: {
+      headersTimeout: 10_000,
+      connectionsCheckingInterval: 5_000, // how late a slow request is noticed; Node's own 30 s would make 10 s 40
+      maxHeaderSize: 16_384,
+      requireHostHeader: false, // judged by `hasOneHost`
+    },
     routerOptions: { maxParamLength: 256, ignoreTrailingSlash: false },
     return503OnClosing: false,
     forceCloseConnections: 'idle',
