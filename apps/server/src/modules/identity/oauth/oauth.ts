@@ -119,6 +119,7 @@ export function createOauth(deps: OAuthDeps) {
       pages: createProviderPages(),
       middleware: createProviderMiddleware({
         issuer,
+        log: deps.log,
         codeRedeemed: (model, id) =>
           db.transaction((tx) => completeArtifact(tx, artifactSeal.idHash(model, id), clock.now())),
       }),

@@ -1,4 +1,5 @@
 import type Provider from 'oidc-provider';
+import type { Logger } from '../../../kernel/index.ts';
 import { contentSecurityPolicy } from '../pages/layout.ts';
 import { continuePage } from './pages/continue-page.ts';
 
@@ -14,13 +15,19 @@ type Entities = Partial<Record<'AuthorizationCode' | 'DeviceCode', { jti: string
 /** Runs around every request that oidc-provider answers: completes discovery, and guards its pages. */
 export function createProviderMiddleware(deps: {
   issuer: string;
+  log: Logger;
   /** A code has become tokens: noted before they leave, so that the next use of it is seen as a replay. */
   codeRedeemed: (model: 'AuthorizationCode' | 'DeviceCode', id: string) => Promise<void>;
 }): Middleware {
   const { issuer } = deps;
   return async (ctx, next) => {
     ctx.set('content-security-policy', contentSecurityPolicy());
-    await next();
+    try {
+      await next();
+    } catch (error) {
+      // What comes through here would be answered by Koa, which takes every header of ours off first.
+      if (!(isUnsavedSession(error) && ctx.body)) answerFailure(ctx, error, deps.log);
+    }
     const { oidc } = ctx as { oidc?: { route?: string; session?: SessionState; entities: Entities } };
     if (oidc?.route === 'token' && ctx.status === 200) {
       for (const model of ['AuthorizationCode', 'DeviceCode'] as const) {
@@ -31,6 +38,20 @@ export function createProviderMiddleware(deps: {
     if (oidc?.route === 'discovery') Object.assign(ctx.body as object, discoveryOfOurs(issuer));
     if (ctx.type === 'text/html' && typeof ctx.body === 'string') completePage(ctx, ctx.body, oidc?.session);
   };
+}
+
+/**
+ * A page was refused for want of a session, and is rendered; then oidc-provider means to keep the session that it has
+ * only just made up for the request, and cannot. There is nothing to keep.
+ */
+function isUnsavedSession(error: unknown): boolean {
+  return error instanceof TypeError && error.message.startsWith('persist can only be called');
+}
+
+function answerFailure(ctx: Parameters<Middleware>[0], error: unknown, log: Logger): void {
+  log.error({ err: error }, 'oidc-provider failed');
+  ctx.status = 500;
+  ctx.body = { error: 'server_error', error_description: 'something went wrong on our side' };
 }
 
 /** Endpoints of ours, and what our front accepts; the rest of discovery is oidc-provider's. */
