@@ -13,6 +13,7 @@ import { parseHash } from '../passwords/password-hash.ts';
 import type { ResolvedRoles } from '../roles/role.ts';
 import { assertCovers } from '../roles/role-rules.ts';
 import type { Roles } from '../roles/role-service.ts';
+import { isOrganization } from '../tokens/subject-store.ts';
 import type { Membership, User, UserStatus } from './user.ts';
 import { assertUid, assertUsername, usernameKey } from './user-rules.ts';
 import {
@@ -214,7 +215,10 @@ export function createUsers(deps: {
       if (input.passwordHash !== undefined) assertHash(input.passwordHash);
       const uid = input.uid ?? random.id('usr');
       const createdAt = clock.now();
-      if (!(await insertSubjectRow(tx, uid, 'user', createdAt))) {
+      // `<organization>.<name>` is the client id of a service that this organization may yet register.
+      const [owner = ''] = uid.split('.');
+      const isKept = owner !== uid && owner !== organization && (await isOrganization(tx, owner));
+      if (isKept || !(await insertSubjectRow(tx, uid, 'user', createdAt))) {
         throw new AppError('identity.uid_taken', { detail: 'A uid is never given out twice. Choose another one.' });
       }
       const user = await insertUser(tx, {
