@@ -18,6 +18,7 @@ import type { Metrics } from '../metrics.ts';
 import type { Random } from '../random.ts';
 import { installAuth } from './auth.ts';
 import { createBrokenRequestHandler } from './broken-request.ts';
+import { drain } from './drain.ts';
 import { hasOneHost, isOurHost } from './host.ts';
 import { handleError } from './problem.ts';
 import { securityHeaders } from './security-headers.ts';
@@ -133,6 +134,7 @@ export async function createHttp(options: {
     );
   });
   app.addHook('onRoute', checkAndDescribe);
+  app.addHook('preClose', async () => drain(app.server));
   installAuth(app);
   return app;
 }

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import { type AddressInfo, connect, type Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { after, test } from 'node:test';
+import { drain } from './drain.ts';
+
+const request = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
+
+function open(port: number): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => resolve(socket));
+    socket.once('error', reject);
+  });
+}
+
+test('a request on a connection that was open before is answered, and the connection ends; a new one is refused', async () => {
+  const server = createServer((_request, response) => response.end('done'));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  after(() => server.closeAllConnections());
+  const { port } = server.address() as AddressInfo;
+  const [fresh, used, silent] = [await open(port), await open(port), await open(port)];
+  used.write(request);
+  await new Promise((resolve) => used.once('data', resolve));
+  let isDrained = false;
+  const draining = drain(server).then(() => {
+    isDrained = true;
+    return isDrained;
+  });
+  await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+  await assert.rejects(open(port), { code: 'ECONNREFUSED' });
+  for (const socket of [fresh, used]) {
+    socket.write(request);
+    assert.match(await text(socket), /^HTTP\/1\.1 200 OK\r\n[^]*Connection: close\r\n[^]*done$/i);
+  }
+  assert.equal(isDrained, false, 'the silent one is waited for');
+  await draining;
+  assert.equal(silent.destroyed, false);
+});
+
+test('a server without connections, or not listening, is drained at once', async () => {
+  const server = createServer();
+  await drain(server);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await drain(server);
+  assert.equal(server.listening, false);
+});
