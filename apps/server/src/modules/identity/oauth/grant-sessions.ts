@@ -1,8 +1,15 @@
-import type { AdapterPayload } from 'oidc-provider';
-import { addSeconds, type Clock, type Random, type Tx } from '../../../kernel/index.ts';
+import Provider, { type AdapterPayload } from 'oidc-provider';
+import {
+  addSeconds,
+  type Clock,
+  createSystemClock,
+  epochSeconds,
+  type Random,
+  type Tx,
+} from '../../../kernel/index.ts';
 import type { Audit } from '../../audit/index.ts';
 import type { SessionEnding } from '../sessions/session-ending.ts';
-import { findSessionByGrant, insertSession, lockActiveUser } from '../sessions/session-store.ts';
+import { findSessionByGrant, insertSession, lockSignIn } from '../sessions/session-store.ts';
 import { sessionAbsoluteSeconds } from '../tokens/limits.ts';
 import { idleEnd, refreshTokenHash } from '../tokens/refresh-rotation.ts';
 import { insertRefreshToken } from '../tokens/refresh-store.ts';
@@ -28,9 +35,10 @@ export function createGrantSessions(deps: {
 
   const beginSession = async (tx: Tx, grantHash: Buffer, userId: string, clientId: string, scope: string) => {
     const client = await findClient(tx, clientId);
-    const member = client && (await lockActiveUser(tx, userId)) && (await findMemberFor(tx, userId, client));
-    if (!client || !member) throw grantEnded();
     const now = clock.now();
+    const member =
+      client && (await lockSignIn(tx, userId, signInTime(now))) && (await findMemberFor(tx, userId, client));
+    if (!client || !member) throw grantEnded();
     const absoluteExpiresAt = addSeconds(now, sessionAbsoluteSeconds);
     const origin = currentOrigin();
     const id = random.id('ses');
@@ -61,6 +69,11 @@ export function createGrantSessions(deps: {
   };
 
   return {
+    async browserSaved(tx, payload) {
+      const { accountId } = payload;
+      if (accountId === undefined) return;
+      if (!(await lockSignIn(tx, accountId, signInTime(clock.now())))) throw grantEnded();
+    },
     async grantSaved(tx, grantHash, payload) {
       const { accountId, clientId } = payload;
       if (accountId === undefined || clientId === undefined) throw grantEnded();
@@ -94,6 +107,20 @@ export function createGrantSessions(deps: {
       });
     },
   };
+}
+
+/** oidc-provider's own clock. */
+const providerClock = createSystemClock();
+
+/**
+ * When the browser of the request under way was signed in, by our clock. oidc-provider stamps it by the machine's; where
+ * the two differ (a clock of a test), the sign-in is taken for that much later.
+ */
+function signInTime(now: Date): Date {
+  const loginTs = Provider.ctx?.oidc?.session?.loginTs;
+  if (loginTs === undefined) return now;
+  const difference = Math.ceil(Math.abs(now.getTime() - providerClock.now().getTime()) / 1000);
+  return addSeconds(now, loginTs - epochSeconds(providerClock) + (difference > 1 ? difference : 0));
 }
 
 function scopeOf(payload: AdapterPayload): string {

@@ -21,7 +21,19 @@ async function whilePasswordIsChanged<T>(uid: string, work: () => Promise<T>): P
   const hash = await t.modules.identity.passwords.hash('another passphrase of somebody');
   await rival.query('begin');
   await rival.query('select uid from identity.users where uid = $1 for no key update', [uid]);
-  await rival.query('update identity.password_credentials set hash = $2 where uid = $1', [uid, hash]);
+  // Sign-ins in a browser are known to the second, so the change is put well after the one before it.
+  const at = new Date(t.clock.now().getTime() + 3_600_000);
+  await rival.query('update identity.password_credentials set hash = $2, changed_at = $3 where uid = $1', [
+    uid,
+    hash,
+    at,
+  ]);
+  await rival.query('update identity.sessions set revoked_at = $2, revoked_reason = $3 where user_id = $1', [
+    uid,
+    at,
+    'test',
+  ]);
+  await rival.query('delete from identity.oauth_artifacts where user_id = $1', [uid]);
   const running = work();
   for (let waiting = 0; waiting === 0; ) {
     const { rows } = await t.db.pool.query<{ waiting: number }>(
@@ -62,6 +74,19 @@ test('nor does one at the sign-in page', async () => {
     browser.submit(page, { username: 'bob', password: userPassword }),
   );
   assert.equal(after.statusCode, 401, after.body);
+  assert.equal(await livingSessions(uid), 0);
+});
+
+test('nor does a browser that was signed in get a new session while its sign-in is ended', async () => {
+  const { uid } = await t.createUser('erin');
+  const settings = { grants: ['authorization_code'], redirect_uris: [redirectUri], first_party: true };
+  const [first, second] = [await t.createService('first', settings), await t.createService('second', settings)];
+  const browser = createBrowser(t.app);
+  const request = ({ clientId }: { clientId: string }) =>
+    authorizePath({ client_id: clientId, code_challenge: pkce().challenge });
+  await browser.authorize(request(first), { username: 'erin', password: userPassword });
+  const target = await whilePasswordIsChanged(uid, () => browser.open(request(second)));
+  assert.equal(target.location?.includes('code='), false, target.location);
   assert.equal(await livingSessions(uid), 0);
 });
 

@@ -77,6 +77,21 @@ export async function lockActiveUser(tx: Tx, uid: string): Promise<boolean> {
   return (await named(tx, lockUserStatement, [uid])).length === 1;
 }
 
+const newerPasswordStatement = {
+  name: 'identity_is_password_newer',
+  text: 'select 1 as found from identity.password_credentials where uid = $1 and changed_at >= $2',
+};
+/**
+ * True when a sign-in of this time still stands: the user is active, and has not got another password since. What is
+ * begun on it waits here for a change under way, which would otherwise end all there is but what comes just after.
+ */
+export async function lockSignIn(tx: Tx, uid: string, signedInAt: Date): Promise<boolean> {
+  if (!(await lockActiveUser(tx, uid))) return false;
+  // Sign-ins in a browser are known to the second.
+  const nextSecond = new Date(signedInAt.getTime() + 1000);
+  return (await named(tx, newerPasswordStatement, [uid, nextSecond])).length === 0;
+}
+
 const findStatement = { name: 'identity_find_session', text: `select ${columns} from identity.sessions where id = $1` };
 export async function findSession(tx: Reader, id: string): Promise<SessionRow | undefined> {
   return (await named<SessionRow>(tx, findStatement, [id]))[0];

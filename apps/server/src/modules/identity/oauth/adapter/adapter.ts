@@ -23,6 +23,8 @@ import {
 
 /** What happens beside an artefact's row, in its transaction. */
 export interface ArtifactHooks {
+  /** A browser's sign-in is about to be kept: refused when its user has been suspended or got another password since. */
+  browserSaved(tx: Tx, payload: AdapterPayload): Promise<void>;
   /** A grant was saved: the session it stands for begins or goes on. Audits a consent. */
   grantSaved(tx: Tx, grantHash: Buffer, payload: AdapterPayload): Promise<void>;
   /** A grant ended: so does its session. */
@@ -73,6 +75,7 @@ function artifactAdapter(model: string, { db, clock, seal, hooks }: Deps): Adapt
       const grantId = model === 'Grant' ? id : payload.grantId;
       const grantHash = grantId === undefined ? null : seal.grantHash(grantId);
       await db.transaction(async (tx) => {
+        if (model === 'Session') await hooks.browserSaved(tx, payload);
         await upsertArtifact(tx, {
           idHash,
           model,
