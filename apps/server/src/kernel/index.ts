@@ -8,6 +8,7 @@
 export { type Changes, createChanges } from './changes.ts';
 export { addSeconds, type Clock, createSystemClock, epochSeconds } from './clock.ts';
 export { createDb, type Db, isUniqueViolation, type NamedStatement, named, type Reader, type Tx } from './db/db.ts';
+export { createGroupCommit, type Outcome } from './db/group-commit.ts';
 export { migrate, migrationsDir } from './db/migrate.ts';
 export { AppError, type AppErrorOptions, type FieldError, invalidField, isAppError } from './errors.ts';
 export {

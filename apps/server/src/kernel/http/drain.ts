@@ -14,10 +14,7 @@ export async function drain(server: HttpServer): Promise<void> {
   server.prependListener('request', (_request, response: ServerResponse) => {
     response.shouldKeepAlive = false;
   });
-  // Right after the event loop has taken in whoever had connected: the system resets those that wait when we close.
-  await new Promise((resolve) => {
-    setImmediate(resolve);
-  });
+  await acceptAll(server);
   await new Promise<void>((resolve) => {
     const timer = setTimeout(resolve, lingerMilliseconds);
     NetServer.prototype.close.call(server, () => {
@@ -25,4 +22,28 @@ export async function drain(server: HttpServer): Promise<void> {
       resolve();
     });
   });
+}
+
+/** Most turns of the event loop spent on taking in connections, when they keep coming. */
+const maxTurns = 1000;
+/** Turns without a new one that count as nobody waiting: the first may be the rest of a turn that was under way. */
+const quietTurns = 3;
+
+/**
+ * Waits until the event loop has taken in whoever had connected, one a turn: the system resets those that still wait when
+ * the listening socket is closed. Returns right after a turn that found nobody, so that hardly anybody can be missed.
+ */
+async function acceptAll(server: HttpServer): Promise<void> {
+  let quiet = 0;
+  const heard = () => {
+    quiet = 0;
+  };
+  server.on('connection', heard);
+  for (let turn = 0; turn < maxTurns && quiet < quietTurns; turn += 1) {
+    quiet += 1;
+    await new Promise((resolve) => {
+      setImmediate(resolve);
+    });
+  }
+  server.off('connection', heard);
 }

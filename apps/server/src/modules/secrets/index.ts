@@ -34,7 +34,7 @@ interface SecretsDeps {
   clock: Clock;
   random: Random;
   jobs: Pick<Jobs, 'cron'>;
-  audit: Pick<Audit, 'append'>;
+  audit: Pick<Audit, 'append' | 'appendAll'>;
   keys: Pick<Keys, 'seal' | 'open' | 'sign'>;
   /** Identity's judgement of Gatehouse's own access tokens. */
   verifyOwn: VerifyOwnToken;

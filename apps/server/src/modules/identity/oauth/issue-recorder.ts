@@ -1,4 +1,4 @@
-import type { Db, Origin } from '../../../kernel/index.ts';
+import { createGroupCommit, type Db, type Origin } from '../../../kernel/index.ts';
 import type { Audit, NewEntry } from '../../audit/index.ts';
 import type { AccessTokenClaims } from '../tokens/access-token.ts';
 
@@ -30,56 +30,10 @@ export function issueEntry({ claims, grant, origin }: IssuedToken): NewEntry {
   };
 }
 
-const maxCrowd = 64;
-const maxRunning = 2;
-
-interface Waiting {
-  token: IssuedToken;
-  done: () => void;
-  failed: (error: unknown) => void;
-}
-
-/**
- * Records issued tokens; those that come while two commits are under way share the next one. A commit is the dearest
- * part of an entry, and tokens are asked for in crowds (measured: 2.9 k/s with a commit each, 4.3 k/s when shared).
- * Each caller waits for the commit that holds its entry; a lone caller waits for nobody.
- */
+/** Records issued tokens; those that come in a crowd share a commit (measured: 2.9 k/s each alone, 4.3 k/s together). */
 export function createIssueRecorder({ db, audit }: { db: Db; audit: Pick<Audit, 'appendAll'> }): RecordIssue {
-  const waiting: Waiting[] = [];
-  let running = 0;
-  let scheduled = false;
-
-  const commit = async (crowd: readonly Waiting[]) => {
-    try {
-      await db.transaction((tx) =>
-        audit.appendAll(
-          tx,
-          crowd.map(({ token }) => issueEntry(token)),
-        ),
-      );
-      for (const { done } of crowd) done();
-    } catch (error) {
-      for (const { failed } of crowd) failed(error);
-    }
-  };
-  const pump = () => {
-    scheduled = false;
-    while (running < maxRunning && waiting.length > 0) {
-      const crowd = waiting.splice(0, maxCrowd);
-      running += 1;
-      void commit(crowd).finally(() => {
-        running -= 1;
-        pump();
-      });
-    }
-  };
-
-  return (token) =>
-    new Promise<void>((done, failed) => {
-      waiting.push({ token, done, failed });
-      if (scheduled || running >= maxRunning) return;
-      // After the requests that this turn of the event loop has read, so that a crowd is seen as one.
-      scheduled = true;
-      setImmediate(pump);
-    });
+  return createGroupCommit<IssuedToken, void>(db, async (tx, tokens) => {
+    await audit.appendAll(tx, tokens.map(issueEntry));
+    return tokens.map(() => ({ value: undefined }));
+  });
 }

@@ -1,6 +1,17 @@
 import { encodeBase64Url } from '@gatehouse/crypto';
-import { AppError, addSeconds, type Clock, type Db, type Origin, type Random, type Tx } from '../../../kernel/index.ts';
-import type { Audit } from '../../audit/index.ts';
+import {
+  AppError,
+  addSeconds,
+  type Clock,
+  createGroupCommit,
+  type Db,
+  isAppError,
+  type Origin,
+  type Outcome,
+  type Random,
+  type Tx,
+} from '../../../kernel/index.ts';
+import type { Audit, NewEntry } from '../../audit/index.ts';
 import type { Keys } from '../../keys/index.ts';
 import {
   defaultDestroyDelaySeconds,
@@ -10,8 +21,9 @@ import {
   type UserSecret,
 } from './user-secret.ts';
 import {
-  findSecretForRelease,
+  type FoundSecret,
   findSecretForUpdate,
+  findSecretsForRelease,
   insertSecret,
   listDueForUpdate,
   updateSecretDestroyed,
@@ -23,7 +35,7 @@ interface UserSecretDeps {
   db: Db;
   clock: Clock;
   random: Random;
-  audit: Pick<Audit, 'append'>;
+  audit: Pick<Audit, 'append' | 'appendAll'>;
   keys: Pick<Keys, 'seal' | 'open'>;
 }
 
@@ -36,6 +48,12 @@ export interface Release {
   /** The `jti` of the token that carries it, when one does. */
   readonly tokenId?: string | undefined;
   readonly reason?: string | undefined;
+}
+
+interface ReleaseRequest {
+  readonly whose: SecretSubject;
+  readonly releases: readonly Release[];
+  readonly origin: Origin;
 }
 
 /** The life of user secrets: made at the first release, opened only inside a release, destroyed for good. */
@@ -77,46 +95,74 @@ export function createUserSecrets({ db, clock, random, audit, keys }: UserSecret
     return { ...rest, status: 'destroyed', destroyedAt };
   };
 
+  /** The entries of one release: one for each service that gets the secret. */
+  const releaseEntries = ({ whose, releases, origin }: ReleaseRequest, secret: UserSecret): NewEntry[] =>
+    releases.map((release) => ({
+      action: 'secret.released',
+      organization: whose.organization,
+      origin,
+      target: { type: 'secret', id: secret.id },
+      ...(release.reason === undefined ? {} : { reason: release.reason }),
+      details: {
+        issuer: whose.issuer,
+        subject: whose.subject,
+        service: release.service,
+        audience: release.audience,
+        kid: release.keyIds.join(' '),
+        token_id: release.tokenId,
+      },
+    }));
+
+  const release = createGroupCommit<ReleaseRequest, string>(db, async (tx, requests) => {
+    const found = await findSecretsForRelease(
+      tx,
+      requests.map(({ whose }) => whose),
+    );
+    const missing = requests.filter((_, index) => found[index] === undefined);
+    for (const { whose, origin } of missing) await createSecret(tx, whose, origin);
+    const secrets =
+      missing.length === 0
+        ? found
+        : await findSecretsForRelease(
+            tx,
+            requests.map(({ whose }) => whose),
+          );
+    const outcomes = await Promise.all(secrets.map((one) => open(tx, one)));
+    await audit.appendAll(
+      tx,
+      requests.flatMap((request, index) => {
+        const secret = secrets[index]?.secret;
+        return secret && 'value' in (outcomes[index] ?? {}) ? releaseEntries(request, secret) : [];
+      }),
+    );
+    return outcomes;
+  });
+
+  /** Opens one secret. That it is destroyed, or does not open, concerns only who asked for it. */
+  const open = async (tx: Tx, found: FoundSecret | undefined): Promise<Outcome<string>> => {
+    if (!found || found.secret.status !== 'active' || found.sealed === undefined) {
+      const detail = 'The secret of this user is destroyed, or its destruction is scheduled.';
+      return { error: new AppError('secrets.destroyed', { detail }) };
+    }
+    try {
+      return { value: encodeBase64Url(await keys.open(tx, placeOf(found.secret), found.sealed)) };
+    } catch (error) {
+      if (isAppError(error, 'keys.cannot_open')) return { error };
+      throw error;
+    }
+  };
+
+  /**
+   * Opens the secret of a subject for services that are about to get it sealed, and records the release in the same
+   * transaction: no record, no secret. The first release makes the secret. A secret that cannot be opened is an
+   * error, never a reason to make another. Releases that come in a crowd share a transaction.
+   * @returns the secret in base64url without padding, as the original STS had it
+   */
+  const releaseSecret = (whose: SecretSubject, releases: readonly Release[], origin: Origin): Promise<string> =>
+    release({ whose, releases, origin });
+
   return {
-    /**
-     * Opens the secret of a subject for services that are about to get it sealed, and records the release in the same
-     * transaction: no record, no secret. The first release makes the secret. A secret that cannot be opened is an
-     * error, never a reason to make another.
-     * @returns the secret in base64url without padding, as the original STS had it
-     */
-    async releaseSecret(whose: SecretSubject, releases: readonly Release[], origin: Origin): Promise<string> {
-      return db.transaction(async (tx) => {
-        let found = await findSecretForRelease(tx, whose);
-        if (!found) {
-          await createSecret(tx, whose, origin);
-          found = await findSecretForRelease(tx, whose);
-        }
-        if (!found || found.secret.status !== 'active' || found.sealed === undefined) {
-          throw new AppError('secrets.destroyed', {
-            detail: 'The secret of this user is destroyed, or its destruction is scheduled.',
-          });
-        }
-        const value = await keys.open(tx, placeOf(found.secret), found.sealed);
-        for (const release of releases) {
-          await audit.append(tx, {
-            action: 'secret.released',
-            organization: whose.organization,
-            origin,
-            target: { type: 'secret', id: found.secret.id },
-            ...(release.reason === undefined ? {} : { reason: release.reason }),
-            details: {
-              issuer: whose.issuer,
-              subject: whose.subject,
-              service: release.service,
-              audience: release.audience,
-              kid: release.keyIds.join(' '),
-              token_id: release.tokenId,
-            },
-          });
-        }
-        return encodeBase64Url(value);
-      });
-    },
+    releaseSecret,
 
     /** Schedules the destruction of a secret; from now on it is not released. A delay of 0 is final at once. */
     async destroySecret(

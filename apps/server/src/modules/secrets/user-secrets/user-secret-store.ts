@@ -36,19 +36,33 @@ const columns = [
 
 const forRelease = {
   name: 'secrets_find_for_release',
-  // The share lock makes a destruction wait for the releases under way, and them see the end of it.
-  text: `select id, organization, issuer, subject, status, created_at, destroy_at, destroyed_at, sealed
-    from secrets.user_secrets where organization = $1 and issuer = $2 and subject = $3 for share`,
+  // The share lock makes a destruction wait for the releases under way, and them see the end of it. One order of
+  // locking for all, so that no two crowds wait for each other.
+  text: `select s.id, s.organization, s.issuer, s.subject, s.status, s.created_at, s.destroy_at, s.destroyed_at, s.sealed
+    from secrets.user_secrets s
+    where (s.organization, s.issuer, s.subject) in (select * from unnest($1::text[], $2::text[], $3::text[]))
+    order by s.id for share`,
 };
 
-/** The secret of a subject with its sealed value, locked against destruction until the transaction ends. */
-export async function findSecretForRelease(
+/** A secret with its sealed value, which is gone when it was destroyed. */
+export interface FoundSecret {
+  readonly secret: UserSecret;
+  readonly sealed: Uint8Array | undefined;
+}
+
+/** The secrets of these subjects, in their order, locked against destruction until the transaction ends. */
+export async function findSecretsForRelease(
   tx: Tx,
-  whose: SecretSubject,
-): Promise<{ secret: UserSecret; sealed: Uint8Array | undefined } | undefined> {
-  const values = [whose.organization, whose.issuer, whose.subject];
-  const [row] = await named<SecretRow & { sealed: Buffer | null }>(tx, forRelease, values);
-  return row && { secret: toSecret(row), sealed: row.sealed ?? undefined };
+  subjects: readonly SecretSubject[],
+): Promise<(FoundSecret | undefined)[]> {
+  const rows = await named<SecretRow & { sealed: Buffer | null }>(tx, forRelease, [
+    subjects.map((one) => one.organization),
+    subjects.map((one) => one.issuer),
+    subjects.map((one) => one.subject),
+  ]);
+  const keyOf = (one: SecretSubject) => JSON.stringify([one.organization, one.issuer, one.subject]);
+  const found = new Map(rows.map((row) => [keyOf(row), { secret: toSecret(row), sealed: row.sealed ?? undefined }]));
+  return subjects.map((one) => found.get(keyOf(one)));
 }
 
 /** Writes a new secret; false when the subject got one in the meantime. */
