@@ -46,6 +46,7 @@ import { userRoutes } from './users/user-routes.ts';
 import { createUsers } from './users/user-service.ts';
 
 export { type Granter, operatorOrganization } from './deps.ts';
+export type { ExchangeParams } from './oauth/grants/token-exchange.ts';
 export type { ResolvedRoles, Role } from './roles/role.ts';
 export type { Service, ServiceSettings } from './services/service.ts';
 export type { Membership, User } from './users/user.ts';

@@ -24,7 +24,7 @@ import { userSecretRoutes } from './user-secrets/user-secret-routes.ts';
 import { createUserSecrets } from './user-secrets/user-secret-service.ts';
 
 export { ExchangeRefused } from './exchange/refusal.ts';
-export type { ExchangeParams, ExchangeResponse } from './exchange/token-exchange.ts';
+export type { ExchangeResponse } from './exchange/token-exchange.ts';
 export type { TrustedIssuer } from './issuers/issuer.ts';
 export type { IssuerInput, Issuers } from './issuers/issuer-service.ts';
 

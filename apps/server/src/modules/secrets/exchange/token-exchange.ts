@@ -1,6 +1,7 @@
 import type { JsonObject } from '@gatehouse/contracts';
 import { type Clock, type Db, epochSeconds, isAppError, type Origin, type Random } from '../../../kernel/index.ts';
 import type { Audit } from '../../audit/index.ts';
+import type { ExchangeParams } from '../../identity/index.ts';
 import type { Keys } from '../../keys/index.ts';
 import type { UserSecrets } from '../user-secrets/user-secret-service.ts';
 import { type Recipient, type Recipients, sealSecret } from './recipients.ts';
@@ -19,20 +20,6 @@ export const tokenTypes = {
 
 /** Longest life of a token that an exchange gives, seconds. It never outlives the subject token. */
 const maxSeconds = 600;
-
-/** The parameters of a token-exchange request (RFC 8693 §2.1); empty means not given. */
-export interface ExchangeParams {
-  readonly subject_token?: string | undefined;
-  readonly subject_token_type?: string | undefined;
-  readonly actor_token?: string | undefined;
-  readonly actor_token_type?: string | undefined;
-  readonly requested_token_type?: string | undefined;
-  readonly audience?: readonly string[] | undefined;
-  readonly resource?: readonly string[] | undefined;
-  readonly scope?: string | undefined;
-  /** Why the secret is needed, for the audit. */
-  readonly reason?: string | undefined;
-}
 
 /** The answer of RFC 8693 §2.2.1. */
 export interface ExchangeResponse {
