@@ -27,7 +27,7 @@ test('a request on a connection that was open before is answered, and the connec
     isDrained = true;
     return isDrained;
   });
-  await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+  while (server.listening) await new Promise((resolve) => setImmediate(resolve));
   await assert.rejects(open(port), { code: 'ECONNREFUSED' });
   for (const socket of [fresh, used]) {
     socket.write(request);
