@@ -516,8 +516,9 @@ describe('three nodes on one database', () => {
       await Promise.all(workers);
     }
     assert.deepEqual(wrong, []);
+    assert.ok(counts.reset <= 3, `${counts.reset} new connections were reset`);
     t.diagnostic(
-      `${counts.requests} requests, ${counts.elsewhere} sent to another node; stopped in ${stopSeconds.join(', ')} s`,
+      `${counts.requests} requests, ${counts.elsewhere} sent to another node, ${counts.reset} reset; stopped in ${stopSeconds.join(', ')} s`,
     );
   });
 
