@@ -49,9 +49,14 @@ export interface Tokens {
 }
 
 /** Signs in with sealed credentials and returns the tokens, or the answer if it is a refusal. */
-export async function signIn(gatehouseUrl: string, username: string, password: string): Promise<Tokens> {
+export async function signIn(
+  gatehouseUrl: string,
+  username: string,
+  password: string,
+  audience?: string[],
+): Promise<Tokens> {
   const credentials = await sealTo(`${gatehouseUrl}/pop`, { username, password });
-  const answer = await call(`${gatehouseUrl}/v1/sessions`, jsonBody({ credentials }));
+  const answer = await call(`${gatehouseUrl}/v1/sessions`, jsonBody({ credentials, ...(audience && { audience }) }));
   check([200, 201].includes(answer.status), `${username} could not sign in: ${answer.bytes.toString()}`);
   return answer.json<Tokens>();
 }

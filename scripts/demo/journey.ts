@@ -39,7 +39,7 @@ async function signInSealed(world: World, report: Report): Promise<Tokens> {
   report.show('GET /pop', pop.keys.map((key) => `${key.use} ${key.alg} ${key.kid.slice(0, 8)}…`).join(', '));
   const credentials = await sealTo(pop, { username: 'alice', password: world.password('alice') });
   report.show('sealed credentials', `${shortened(credentials)} ${JSON.stringify(decodedPart(credentials, 0))}`);
-  const answer = await call(`${world.gatehouseUrl}/v1/sessions`, jsonBody({ credentials }));
+  const answer = await call(`${world.gatehouseUrl}/v1/sessions`, jsonBody({ credentials, audience: ['acme.records'] }));
   check([200, 201].includes(answer.status), `the sign-in was answered ${answer.status}: ${answer.bytes.toString()}`);
   const tokens = answer.json<Tokens>();
   const [header, claims] = [decodedPart(tokens.access_token, 0), decodedPart(tokens.access_token, 1)];
@@ -194,7 +194,7 @@ async function rotateKeys(world: World, report: Report, alice: Tokens, files: re
   );
   const old = await call(`${world.gatehouseUrl}/v1/sessions`, jsonBody({ credentials: sealedBefore }));
   check([200, 201].includes(old.status), `credentials sealed to the old key were answered ${old.status}`);
-  const tokens = await signIn(world.gatehouseUrl, 'alice', world.password('alice'));
+  const tokens = await signIn(world.gatehouseUrl, 'alice', world.password('alice'), ['acme.records']);
   const [oldKid, newKid] = [alice, tokens].map((each) => decodedPart(each.access_token, 0).kid);
   check(oldKid !== newKid, 'new tokens are signed with the old key');
   for (const each of files) await assertSame(world, tokens.access_token, each);
@@ -233,14 +233,14 @@ async function suspend(
   check(others.status === 200, `Bob was answered ${others.status}`);
   const restored = await world.cli('--organization', 'acme', 'users', 'restore', 'alice');
   check(restored.exitCode === 0, `gatehouse users restore: ${restored.output}`);
-  const back = await signIn(world.gatehouseUrl, 'alice', world.password('alice'));
+  const back = await signIn(world.gatehouseUrl, 'alice', world.password('alice'), ['acme.records']);
   await assertSame(world, back.access_token, file);
   report.good('Bob noticed nothing. Restored, she signs in and reads as before.');
 }
 
 async function destroy(world: World, report: Report, files: readonly Uploaded[]): Promise<void> {
   report.step('Her secret is destroyed: what was encrypted under it is unreadable for good.');
-  const alice = await signIn(world.gatehouseUrl, 'alice', world.password('alice'));
+  const alice = await signIn(world.gatehouseUrl, 'alice', world.password('alice'), ['acme.records']);
   const subject = String(decodedPart(alice.access_token, 1).sub);
   const [row] = await world.query<{ id: string }>('select id from secrets.user_secrets where subject = $1', [subject]);
   check(row, 'she has no secret');

@@ -19,7 +19,10 @@ export interface CreateSessionOptions extends HttpOptions {
   password: string;
   /** Only for members of several organizations. */
   organization?: string;
-  /** Services the tokens are for. Default: all of the user's organization. */
+  /**
+   * Exactly whom the tokens are for. Name the services that will see them: without it they are good for Gatehouse's own
+   * API and all services of the organization.
+   */
   audience?: readonly string[];
 }
 

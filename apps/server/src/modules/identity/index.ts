@@ -115,7 +115,15 @@ export function createIdentity(deps: IdentityDeps) {
     },
     exchangeToken: deps.exchangeToken,
   });
-  const sessions = createSessionService({ ...deps, issuer, roles, credentials, tokens: machinery.tokens, refresh });
+  const sessions = createSessionService({
+    ...deps,
+    issuer,
+    roles,
+    credentials,
+    tokens: machinery.tokens,
+    refresh,
+    ending: sessionEnding,
+  });
   const authenticate = createAuthenticator({ issuer, db, judge: machinery.judge, proofs: oauth.proofs });
   jobs.cron('identity-purge', '*/10 * * * *', createPurge(deps));
   jobs.cron('identity-sweep-throttles', '17 * * * *', () => signInThrottle.sweep());

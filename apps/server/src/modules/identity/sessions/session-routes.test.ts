@@ -40,11 +40,40 @@ test('a sign-in gives tokens for us and for every service of the organization', 
   assert.equal(tokens.scope, 'openid profile gatehouse');
   assert.equal((await t.audit('session.created')).at(-1)?.details['kind'], 'headless');
   const narrow = await signIn('alice', { audience: ['acme.records'] });
-  assert.deepEqual(claimsOf(narrow.access_token)['aud'], [t.issuer, 'acme.records']);
-  assert.deepEqual(claimsOf((await refresh(narrow.refresh_token)).json().access_token)['aud'], [
-    t.issuer,
-    'acme.records',
-  ]);
+  assert.equal(claimsOf(narrow.access_token)['aud'], 'acme.records');
+  assert.equal(narrow.scope, 'openid profile');
+  assert.equal(claimsOf((await refresh(narrow.refresh_token)).json().access_token)['aud'], 'acme.records');
+});
+
+test('a backend cannot use at our own API the token that a user showed it, when it was made for the backend', async () => {
+  const narrow = await signIn('alice', { audience: ['acme.records'] });
+  for (const url of ['/v1/me', '/v1/users', '/v1/sessions']) {
+    const answer = await t.app.inject({ url, headers: { authorization: `Bearer ${narrow.access_token}` } });
+    assert.equal(answer.statusCode, 401, url);
+  }
+  // Narrowed at a refresh instead, for one access token only; never widened.
+  const broad = await signIn('alice');
+  const renew = (token: string, audience: string[]) =>
+    t.app.inject({ method: 'POST', url: '/v1/sessions/refresh', payload: { refresh_token: token, audience } });
+  const shown = (await renew(broad.refresh_token, ['acme.records'])).json();
+  const answer = await t.app.inject({ url: '/v1/me', headers: { authorization: `Bearer ${shown.access_token}` } });
+  assert.equal(answer.statusCode, 401);
+  const own = (await renew(shown.refresh_token, [t.issuer])).json();
+  const me = await t.app.inject({ url: '/v1/me', headers: { authorization: `Bearer ${own.access_token}` } });
+  assert.equal(me.statusCode, 200);
+  assert.equal((await renew(narrow.refresh_token, [t.issuer])).statusCode, 400);
+});
+
+test('a session ends with its refresh token too, and the answer tells nothing', async () => {
+  const end = (token: string) =>
+    t.app.inject({ method: 'POST', url: '/v1/sessions/end', payload: { refresh_token: token } });
+  const narrow = await signIn('alice', { audience: ['acme.records'] });
+  assert.equal((await end(narrow.refresh_token)).statusCode, 204);
+  assert.equal((await refresh(narrow.refresh_token)).statusCode, 401);
+  assert.equal((await t.audit('session.revoked')).at(-1)?.reason, 'signed out');
+  const ended = (await t.audit('session.revoked')).length;
+  for (const token of [narrow.refresh_token, 'no-such-token']) assert.equal((await end(token)).statusCode, 204);
+  assert.equal((await t.audit('session.revoked')).length, ended);
 });
 
 test('name and password can come sealed to a key of /pop', async () => {

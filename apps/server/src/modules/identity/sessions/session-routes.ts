@@ -28,9 +28,26 @@ const SignInBody = strictObject({
     }),
   ),
   organization: Type.Optional(Name),
-  audience: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 255 }), { minItems: 1, maxItems: 50 })),
+  audience: Type.Optional(
+    Type.Array(Type.String({ minLength: 1, maxLength: 255 }), {
+      minItems: 1,
+      maxItems: 50,
+      description:
+        'exactly whom the tokens are for; if absent, Gatehouse’s own API and all services of the organization',
+    }),
+  ),
 });
-const RefreshBody = strictObject({ refresh_token: Type.String({ minLength: 1, maxLength: 256 }) });
+const RefreshToken = Type.String({ minLength: 1, maxLength: 256 });
+const RefreshBody = strictObject({
+  refresh_token: RefreshToken,
+  audience: Type.Optional(
+    Type.Array(Type.String({ minLength: 1, maxLength: 255 }), {
+      minItems: 1,
+      maxItems: 50,
+      description: 'some of the session’s audiences, for this access token only',
+    }),
+  ),
+});
 const Tokens = strictObject({
   access_token: Type.String(),
   refresh_token: Type.String(),
@@ -91,7 +108,25 @@ export function sessionRoutes(deps: { db: Db; clock: Clock; sessions: SessionSer
           response: { 200: Tokens },
         },
       },
-      async (request) => sessions.refreshSession(request.body.refresh_token, request.origin),
+      async ({ body, origin }) => sessions.refreshSession(body.refresh_token, origin, body.audience),
+    );
+    app.post(
+      '/v1/sessions/end',
+      {
+        config: publicAuth,
+        schema: {
+          summary: 'Sign out with the refresh token',
+          description: 'Answers 204 for every token, as RFC 7009 §2.2 has it.',
+          tags,
+          operationId: 'endSessionByRefreshToken',
+          body: strictObject({ refresh_token: RefreshToken }),
+          response: { 204: Type.Null() },
+        },
+      },
+      async ({ body, origin }, reply) => {
+        await sessions.endSession(body.refresh_token, origin);
+        return reply.code(204).send(null);
+      },
     );
     app.get(
       '/v1/sessions',

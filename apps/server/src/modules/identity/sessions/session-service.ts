@@ -19,9 +19,11 @@ import type { Credentials } from '../passwords/credentials.ts';
 import type { Roles } from '../roles/role-service.ts';
 import type { AccessTokenClaims, AccessTokens } from '../tokens/access-token.ts';
 import { accessTokenSeconds, maxAudiences, sessionAbsoluteSeconds } from '../tokens/limits.ts';
-import { idleEnd, issueRefreshToken } from '../tokens/refresh-rotation.ts';
+import { idleEnd, issueRefreshToken, refreshTokenHash } from '../tokens/refresh-rotation.ts';
 import type { RefreshSession } from '../tokens/refresh-service.ts';
+import { findRefreshToken } from '../tokens/refresh-store.ts';
 import { findMember } from '../tokens/subject-store.ts';
+import type { SessionEnding } from './session-ending.ts';
 import { insertSession } from './session-store.ts';
 
 /** The client of headless sessions: Gatehouse itself. */
@@ -58,6 +60,7 @@ export function createSessionService(deps: {
   credentials: Pick<Credentials, 'verifyCredentials' | 'isUnchanged' | 'recordRefusal'>;
   tokens: AccessTokens;
   refresh: RefreshSession;
+  ending: Pick<SessionEnding, 'endSession'>;
 }) {
   const { issuer, db, clock, random, audit, roles, tokens } = deps;
 
@@ -82,7 +85,10 @@ export function createSessionService(deps: {
     return parsed;
   };
 
-  /** The audiences of the session's tokens: our own API, and the services of the organization or those asked for. */
+  /**
+   * The audiences of the session's tokens: exactly those asked for, so that a token that is shown to a backend can be
+   * one that our own API does not take; without a wish our own API and all services of the organization.
+   */
   const audienceFor = async (organization: string, wanted: readonly string[] | undefined): Promise<string[]> => {
     const known = await db.read((tx) => listAudiences(tx, organization, wanted ? 10_000 : maxAudiences));
     if (!wanted) return [issuer, ...known];
@@ -90,8 +96,12 @@ export function createSessionService(deps: {
     if (unknown >= 0) {
       throw invalidField(`audience.${unknown}`, 'is no active service of the organization', 'see GET /v1/services');
     }
-    return [...new Set([issuer, ...wanted])];
+    return [...new Set(wanted)];
   };
+
+  /** Our own API is reached with the scope `gatehouse` and its audience together: a token without one has neither. */
+  const scopeFor = (audience: readonly string[], scope: readonly string[]) =>
+    audience.includes(issuer) ? [...scope] : scope.filter((one) => one !== 'gatehouse');
 
   const answer = async (claims: AccessTokenClaims, refreshToken: string): Promise<SessionTokens> => ({
     access_token: await tokens.sign(claims),
@@ -128,7 +138,7 @@ export function createSessionService(deps: {
         audience,
         organization,
         roles: verdict.roles.names,
-        scope: sessionScope,
+        scope: scopeFor(audience, sessionScope),
         sessionId,
         authenticatedAt: now,
       });
@@ -177,11 +187,20 @@ export function createSessionService(deps: {
     },
 
     /** Refreshes: the next refresh token, and an access token with the roles of now. One error for every refusal. */
-    async refreshSession(value: string, origin: Origin): Promise<SessionTokens> {
+    async refreshSession(
+      value: string,
+      origin: Origin,
+      wanted?: readonly string[] | undefined,
+    ): Promise<SessionTokens> {
       const tokenId = random.id('tok');
       const result = await deps.refresh({ value, clientId: headlessClientId, tokenId, origin });
       if ('refused' in result) throw refreshRefused();
       const { session } = result;
+      const wider = wanted?.findIndex((one) => !session.audience.includes(one)) ?? -1;
+      if (wider >= 0) {
+        throw invalidField(`audience.${wider}`, 'is none of the session’s', 'name some that the session was made for');
+      }
+      const audience = wanted ?? session.audience;
       const resolved = await db.read(async (tx) => {
         const member = await findMember(tx, session.user_id, session.organization);
         return member?.active && member.role_ids ? roles.resolve(tx, session.organization, member.role_ids) : undefined;
@@ -190,14 +209,24 @@ export function createSessionService(deps: {
       const claims = tokens.claimsOf({
         subject: session.user_id,
         clientId: headlessClientId,
-        audience: session.audience,
+        audience: [...new Set(audience)],
         organization: session.organization,
         roles: resolved.names,
-        scope: session.scope.split(' '),
+        scope: scopeFor(audience, session.scope.split(' ').filter(Boolean)),
         sessionId: session.id,
         authenticatedAt: session.authenticated_at,
       });
       return answer({ ...claims, jti: tokenId }, result.refreshToken);
+    },
+
+    /** Signs out with the refresh token: for clients whose access tokens our own API does not take. Tells nothing. */
+    async endSession(value: string, origin: Origin): Promise<void> {
+      await db.transaction(async (tx) => {
+        const token = await findRefreshToken(tx, refreshTokenHash(value));
+        if (!token || token.client_id !== headlessClientId || token.session_ended) return;
+        const signedOut: Origin = { ...origin, actor: { type: 'user', id: token.user_id } };
+        await deps.ending.endSession(tx, { id: token.session_id, reason: 'signed out', origin: signedOut });
+      });
     },
   };
 }
