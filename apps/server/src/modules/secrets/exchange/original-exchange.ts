@@ -26,6 +26,9 @@ interface OriginalExchangeDeps {
   userSecrets: Pick<UserSecrets, 'releaseSecret'>;
 }
 
+/** Longest life of such a token, seconds: it must not outlive the key that signs it, whatever a foreign issuer allows. */
+const maxSeconds = 3600;
+
 /** The answer of the original STS; `refresh_token` is always written. */
 export interface OriginalResponse {
   readonly access_token: string;
@@ -118,9 +121,10 @@ export function createOriginalExchange(deps: OriginalExchangeDeps) {
       await record(subject, origin, { action: 'token.exchanged', details: { token_id: tokenId } });
     }
     const now = epochSeconds(clock);
+    const expiresAt = Math.min(subject.expiresAt, now + maxSeconds);
     const payload: JsonObject = {
       sub: subject.subject,
-      exp: subject.expiresAt,
+      exp: expiresAt,
       nbf: subject.notBefore,
       iss: publicUrl,
       iat: now,
@@ -136,7 +140,7 @@ export function createOriginalExchange(deps: OriginalExchangeDeps) {
       access_token: await keys.sign({ keyring: 'tokens-rs256', header: { typ: 'JWT' }, payload }),
       issued_token_type: tokenTypes.accessToken,
       token_type: 'Bearer',
-      expires_in: subject.expiresAt - now,
+      expires_in: expiresAt - now,
       scope: scope.join(' '),
       refresh_token: null,
     };

@@ -118,3 +118,11 @@ test('a foreign user is found a service by its audience, and the token is not on
   const own = await node.app.inject({ url: '/v1/me', headers: { authorization: `Bearer ${body.access_token}` } });
   assert.equal(own.statusCode, 401);
 });
+
+test('a foreign token that lives for years does not make one of ours that does', async () => {
+  const now = Math.floor(node.clock.now().getTime() / 1000);
+  const answer = await send(await node.partner.sign({ sub: 'dora', exp: now + 10 * 365 * 86_400 }));
+  const body = answer.json<{ access_token: string; expires_in: number }>();
+  assert.equal(body.expires_in, 3600);
+  assert.equal(claimsOf(body.access_token)['exp'], now + 3600);
+});
