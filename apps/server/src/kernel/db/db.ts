@@ -53,9 +53,14 @@ export function createDb(options: {
     application_name: 'gatehouse',
     pipeline: true,
   });
+  let closing = false;
+  // At the end connections may be cut while they say goodbye: that is no loss.
+  const lost = (error: Error) => {
+    if (!closing) options.onError?.(error);
+  };
   // An idle connection that breaks (a restarted database) is replaced by the pool; without a listener it ends the process.
-  pool.on('error', (error) => options.onError?.(error));
-  pool.on('connect', (client) => client.on('error', (error) => options.onError?.(error)));
+  pool.on('error', lost);
+  pool.on('connect', (client) => client.on('error', lost));
   const kysely = new Kysely<Database>({
     dialect: {
       createAdapter: () => new PostgresAdapter(),
@@ -78,7 +83,10 @@ export function createDb(options: {
       return inside.run(true, () => kysely.connection().execute(fn));
     },
     pool,
-    close: () => pool.end(),
+    close() {
+      closing = true;
+      return pool.end();
+    },
   };
 }
 

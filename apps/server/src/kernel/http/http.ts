@@ -3,8 +3,6 @@ import formbody from '@fastify/formbody';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { Problem } from '@gatehouse/contracts';
 import { parseJsonStrict } from '@gatehouse/crypto';
-import { Ajv } from 'ajv';
-import addFormats from 'ajv-formats';
 import fastify, {
   type FastifyBaseLogger,
   type FastifyInstance,
@@ -18,6 +16,7 @@ import type { Metrics } from '../metrics.ts';
 import type { Random } from '../random.ts';
 import { installAuth } from './auth.ts';
 import { createBrokenRequestHandler } from './broken-request.ts';
+import { installCompilers } from './compilers.ts';
 import { drain } from './drain.ts';
 import { hasOneHost, isOurHost } from './host.ts';
 import { handleError } from './problem.ts';
@@ -80,7 +79,7 @@ export async function createHttp(options: {
   }).withTypeProvider<TypeBoxTypeProvider>();
 
   app.addSchema({ ...Problem, $id: 'Problem' });
-  installValidators(app);
+  installCompilers(app);
   app.setErrorHandler(handleError);
   app.setNotFoundHandler((request, reply) => {
     handleError(
@@ -151,15 +150,4 @@ function checkAndDescribe(route: RouteOptions): void {
   }
   const problem = { description: 'Problem', content: { 'application/problem+json': { schema: { $ref: 'Problem#' } } } };
   schema['response'] = { ...(schema['response'] as object | undefined), '4xx': problem, '5xx': problem };
-}
-
-/** Query strings and path parameters are text, so numbers and booleans in them are read as such; bodies are never coerced. */
-function installValidators(app: App): void {
-  const common = { removeAdditional: false, allErrors: false, useDefaults: true, strict: false } as const;
-  const exact = addFormats.default(new Ajv({ ...common, coerceTypes: false }));
-  const text = addFormats.default(new Ajv({ ...common, coerceTypes: true }));
-  app.setValidatorCompiler(({ schema, httpPart }) => {
-    const ajv = httpPart === 'querystring' || httpPart === 'params' ? text : exact;
-    return ajv.compile(schema as object);
-  });
 }
