@@ -2,32 +2,32 @@ import cluster from 'node:cluster';
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '@gatehouse/postgres';
-import { createGatehouse } from './app.ts';
 import type { Settings } from './config.ts';
-import {
-  createClusterMetrics,
-  createLog,
-  createSystemClock,
-  createSystemRandom,
-  type Logger,
-  type MetricsSource,
-  migrate,
-  serveMetrics,
-} from './kernel/index.ts';
+import type { Logger, MetricsSource } from './kernel/index.ts';
+import { createLog } from './kernel/log.ts';
 
 /** Longest time that requests under way get to finish after SIGTERM. */
 const drainSeconds = 25;
 /** Where a worker finds the database that its primary has opened. */
 const workerDatabaseVariable = 'GATEHOUSE_WORKER_DATABASE_URL';
 
+/** Loads the server proper: a second of work, which goes on while PostgreSQL starts. */
+async function loadServer() {
+  const [{ createGatehouse }, kernel] = await Promise.all([import('./app.ts'), import('./kernel/index.ts')]);
+  return { createGatehouse, ...kernel };
+}
+type ServerCode = Awaited<ReturnType<typeof loadServer>>;
+
 /** Runs one node until SIGTERM or SIGINT; prints the ready line when it serves. */
 export async function runNode(settings: Settings): Promise<void> {
   const log = createLog({ level: settings.logLevel });
   const inherited = cluster.isWorker ? process.env[workerDatabaseVariable] : undefined;
-  const store = inherited === undefined ? await openStore(settings, log) : { connectionString: inherited };
+  const opening: Store | Promise<Store> =
+    inherited === undefined ? openStore(settings, log) : { connectionString: inherited };
+  const [store, server] = await Promise.all([opening, loadServer()]);
   try {
-    if (inherited === undefined) await migrate(store.connectionString);
-    await serve(settings, store, log);
+    if (inherited === undefined) await server.migrate(store.connectionString);
+    await serve(settings, store, log, server);
   } catch (error) {
     await store.postgres?.stop();
     throw error;
@@ -50,15 +50,15 @@ async function openStore(settings: Settings, log: Logger): Promise<Store> {
   return { connectionString: postgres.connectionString, postgres };
 }
 
-async function serve(settings: Settings, store: Store, log: Logger): Promise<void> {
-  const gatehouse = await createGatehouse({
+async function serve(settings: Settings, store: Store, log: Logger, server: ServerCode): Promise<void> {
+  const gatehouse = await server.createGatehouse({
     settings,
     connectionString: store.connectionString,
-    clock: createSystemClock(),
-    random: createSystemRandom(),
+    clock: server.createSystemClock(),
+    random: server.createSystemRandom(),
     log,
   });
-  const metrics = cluster.isWorker ? undefined : await openMetrics(gatehouse.metrics, settings);
+  const metrics = cluster.isWorker ? undefined : await openMetrics(server, gatehouse.metrics, settings);
   const stop = onceOnly(async (signal: string) => {
     log.info({ signal }, 'stopping: finishing the requests under way');
     const late = setTimeout(() => {
@@ -88,9 +88,9 @@ async function serve(settings: Settings, store: Store, log: Logger): Promise<voi
   }
 }
 
-async function openMetrics(source: MetricsSource, settings: Settings): Promise<Server | undefined> {
+async function openMetrics(server: ServerCode, source: MetricsSource, settings: Settings): Promise<Server | undefined> {
   if (settings.metricsPort === undefined) return undefined;
-  return serveMetrics(source, { host: settings.host, port: settings.metricsPort });
+  return server.serveMetrics(source, { host: settings.host, port: settings.metricsPort });
 }
 
 function readyText(settings: Settings, setUpLink: string | undefined): string {
@@ -105,14 +105,14 @@ function readyText(settings: Settings, setUpLink: string | undefined): string {
  */
 export async function runPrimary(settings: Settings): Promise<void> {
   const log = createLog({ level: settings.logLevel });
-  const store = await openStore(settings, log);
+  const [store, server] = await Promise.all([openStore(settings, log), loadServer()]);
   try {
-    await migrate(store.connectionString);
+    await server.migrate(store.connectionString);
   } catch (error) {
     await store.postgres?.stop();
     throw error;
   }
-  const metrics = await openMetrics(createClusterMetrics(), settings);
+  const metrics = await openMetrics(server, server.createClusterMetrics(), settings);
   let stopping = false;
   let failuresInARow = 0;
   const fork = () => cluster.fork({ [workerDatabaseVariable]: store.connectionString });

@@ -1,3 +1,4 @@
+import cluster from 'node:cluster';
 import { createServer, type Server } from 'node:http';
 import { AggregatorRegistry, Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
 
@@ -29,6 +30,7 @@ export function createMetrics(): Metrics {
   let failureCount = 0;
   // A primary asks its workers for theirs.
   AggregatorRegistry.setRegistries(registry);
+  if (cluster.isWorker) answerPrimary();
   return {
     registry,
     text: () => registry.metrics(),
@@ -42,6 +44,11 @@ export function createMetrics(): Metrics {
     },
     counts: () => ({ requests: requestCount, failures: failureCount }),
   };
+}
+
+/** The constructor is what makes a worker answer its primary. */
+function answerPrimary(): object {
+  return new AggregatorRegistry();
 }
 
 /** Where the text of `/metrics` comes from. */
