@@ -190,7 +190,7 @@ export function createSessionService(deps: {
     async refreshSession(
       value: string,
       origin: Origin,
-      wanted?: readonly string[] | undefined,
+      wanted?: readonly string[],
     ): Promise<SessionTokens> {
       const tokenId = random.id('tok');
       const result = await deps.refresh({ value, clientId: headlessClientId, tokenId, origin });
