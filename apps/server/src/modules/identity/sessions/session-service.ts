@@ -187,11 +187,7 @@ export function createSessionService(deps: {
     },
 
     /** Refreshes: the next refresh token, and an access token with the roles of now. One error for every refusal. */
-    async refreshSession(
-      value: string,
-      origin: Origin,
-      wanted?: readonly string[],
-    ): Promise<SessionTokens> {
+    async refreshSession(value: string, origin: Origin, wanted?: readonly string[]): Promise<SessionTokens> {
       const tokenId = random.id('tok');
       const result = await deps.refresh({ value, clientId: headlessClientId, tokenId, origin });
       if ('refused' in result) throw refreshRefused();
