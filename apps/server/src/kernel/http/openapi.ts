@@ -45,8 +45,13 @@ export async function serveOpenApi(app: App): Promise<void> {
     docs.addHook('onRoute', (route) => {
       route.config = { ...route.config, auth: { public: 'the API description holds no data' } };
     });
-    docs.addHook('onRequest', async (_request, reply) => {
+    // Written once: a third of a megabyte made anew for each of many readers would hold up everybody else.
+    let description: Buffer | undefined;
+    docs.addHook('onRequest', async (request, reply) => {
       reply.raw.removeHeader('content-security-policy');
+      if (request.routeOptions.url !== '/docs/json') return undefined;
+      description ??= Buffer.from(JSON.stringify(app.swagger()));
+      return reply.type('application/json; charset=utf-8').send(description);
     });
     // Without it a phone shows the page as wide as a desk's. The plugin has no setting for it.
     docs.addHook('onSend', async (_request, _reply, payload) =>
