@@ -117,7 +117,7 @@ export async function startGatehouse(
   const running = await startProcess('apps/server/src/main.ts', {
     port,
     path: '/readyz',
-    flags: ['--max-semi-space-size=4'], // as `npm run dev` starts it
+    flags: ['--max-semi-space-size=8'], // as `npm run dev` starts it
     env: {
       GATEHOUSE_PORT: String(port),
       GATEHOUSE_DATA_DIR: dataDir,
