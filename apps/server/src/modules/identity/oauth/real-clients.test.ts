@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { test } from 'node:test';
-import { createRemoteJWKSet, exportJWK, generateKeyPair, jwtVerify } from 'jose';
+import { compactDecrypt, createRemoteJWKSet, exportJWK, generateKeyPair, jwtVerify } from 'jose';
 import * as oauth from 'oauth4webapi';
 import * as client from 'openid-client';
 import { createOauthFixture, redirectUri, userPassword } from '../../../testing/oauth-fixture.ts';
@@ -201,4 +201,57 @@ test('oauth4webapi: discovery, code with PKCE and DPoP, refresh, userinfo, RFC 9
   const request = new Request(`${issuer}/v1/me`, { headers: { authorization: `Bearer ${machine.access_token}` } });
   const claims = await oauth.validateJwtAccessToken(server, request, issuer, insecure);
   assert.equal(claims.client_id, web.clientId);
+});
+
+test('both clients exchange a user’s token, and open what was sealed to the service', async () => {
+  const sealing = await generateKeyPair('RSA-OAEP-256', { extractable: true });
+  const sealingJwk = { ...(await exportJWK(sealing.publicKey)), use: 'enc', alg: 'RSA-OAEP-256', kid: 'records-1' };
+  const records = await t.createService('records', { grants: ['token_exchange'], jwks: { keys: [sealingJwk] } });
+  const signedIn = await t.app.inject({
+    method: 'POST',
+    url: '/v1/sessions',
+    payload: { username: 'alice', password: userPassword, audience: ['acme.records'] },
+  });
+  const exchange = {
+    subject_token: signedIn.json<{ access_token: string }>().access_token,
+    subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+  };
+  const grantType = 'urn:ietf:params:oauth:grant-type:token-exchange';
+  const open = async (jwe: string) =>
+    new TextDecoder().decode((await compactDecrypt(jwe, sealing.privateKey)).plaintext);
+
+  const config = await client.discovery(
+    new URL(issuer),
+    records.clientId,
+    undefined,
+    client.ClientSecretBasic(records.secret),
+    { execute: [client.allowInsecureRequests] },
+  );
+  const tokens = await client.genericGrantRequest(config, grantType, exchange);
+  assert.equal(tokens.token_type, 'bearer');
+  const keys = createRemoteJWKSet(new URL(`${issuer}/.well-known/jwks.json`));
+  const { payload } = await jwtVerify(tokens.access_token, keys, { issuer, audience: 'acme.records', typ: 'at+jwt' });
+  const sealed = (payload['secret'] as Record<string, string>)['acme.records'] ?? '';
+  const secret = await open(sealed);
+  assert.match(secret, /^[A-Za-z0-9_-]{43}$/);
+
+  const server = await oauth.processDiscoveryResponse(
+    new URL(issuer),
+    await oauth.discoveryRequest(new URL(issuer), insecure),
+  );
+  const me: oauth.Client = { client_id: records.clientId };
+  const answer = await oauth.processGenericTokenEndpointResponse(
+    server,
+    me,
+    await oauth.genericTokenEndpointRequest(
+      server,
+      me,
+      oauth.ClientSecretBasic(records.secret),
+      grantType,
+      { ...exchange, requested_token_type: 'urn:gatehouse:params:oauth:token-type:user-secret' },
+      insecure,
+    ),
+    { recognizedTokenTypes: { n_a: () => {} } },
+  );
+  assert.equal(await open(answer.access_token), secret);
 });
