@@ -5,18 +5,40 @@ import { test } from 'node:test';
 import { listFiles, read } from './files.ts';
 
 /** Modules of the server, highest first: each may import what stands after it. */
-const serverModules = ['declaration', 'secrets', 'identity', 'keys', 'audit', 'kernel'] as const;
+const serverModules = [
+  'reuni',
+  'declaration',
+  'configuration',
+  'secrets',
+  'identity',
+  'keys',
+  'audit',
+  'kernel',
+] as const;
 
 /** Which packages of ours a workspace may import. */
 const packageRules: Record<string, readonly string[]> = {
   'packages/contracts': [],
   'packages/crypto': [],
+  'packages/configuration': ['@gatehouse/contracts', '@gatehouse/crypto'],
   'packages/postgres': [],
   'packages/testkit': ['@gatehouse/postgres'],
   'packages/declaration': ['@gatehouse/contracts'],
-  'packages/sdk': ['@gatehouse/contracts', '@gatehouse/crypto'],
-  'apps/server': ['@gatehouse/contracts', '@gatehouse/crypto', '@gatehouse/declaration', '@gatehouse/postgres'],
-  'apps/cli': ['@gatehouse/contracts', '@gatehouse/crypto', '@gatehouse/declaration'],
+  'packages/sdk': ['@gatehouse/configuration', '@gatehouse/contracts', '@gatehouse/crypto'],
+  'apps/server': [
+    '@gatehouse/configuration',
+    '@gatehouse/contracts',
+    '@gatehouse/crypto',
+    '@gatehouse/declaration',
+    '@gatehouse/postgres',
+  ],
+  'apps/cli': [
+    '@gatehouse/configuration',
+    '@gatehouse/contracts',
+    '@gatehouse/crypto',
+    '@gatehouse/declaration',
+    '@gatehouse/sdk',
+  ],
   'examples/records': ['@gatehouse/sdk'],
 };
 

@@ -30,6 +30,7 @@ const typeNames: Record<string, { select: string; write?: string }> = {
   'timestamp(3) with time zone': { select: 'Date', write: 'Date' },
   bytea: { select: 'Buffer', write: 'Uint8Array' },
   jsonb: { select: 'JsonValue', write: 'string' },
+  json: { select: 'JsonValue', write: 'string' },
   inet: { select: 'string' },
   'text[]': { select: 'string[]' },
   'bytea[]': { select: 'Buffer[]', write: 'Uint8Array[]' },

@@ -67,6 +67,86 @@ create table audit.unsealed (
 CREATE TRIGGER append_only BEFORE UPDATE OR TRUNCATE ON audit.unsealed FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
 CREATE TRIGGER sealed_first AFTER DELETE ON audit.unsealed REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_unsealed_exit();
 
+create table configuration.extensions (
+  namespace_id text not null,
+  position integer not null,
+  base_id text not null,
+  constraint extensions_namespace_id_base_id_key UNIQUE (namespace_id, base_id),
+  constraint extensions_pkey PRIMARY KEY (namespace_id, "position"),
+  constraint extensions_base_id_fkey FOREIGN KEY (base_id) REFERENCES configuration.namespaces(id),
+  constraint extensions_namespace_id_fkey FOREIGN KEY (namespace_id) REFERENCES configuration.namespaces(id) ON DELETE CASCADE,
+  constraint extensions_check CHECK ((namespace_id <> base_id))
+);
+CREATE INDEX extensions_base_id ON configuration.extensions USING btree (base_id);
+
+create table configuration.namespaces (
+  id text not null,
+  organization text not null,
+  service_id text not null,
+  name text not null,
+  latest_version integer not null default 0,
+  shared boolean not null default false,
+  value_schema json,
+  review_required boolean not null default false,
+  labels jsonb not null default '{}'::jsonb,
+  created_at timestamp with time zone not null,
+  created_by text not null,
+  updated_at timestamp with time zone not null,
+  constraint namespaces_service_id_name_key UNIQUE (service_id, name),
+  constraint namespaces_pkey PRIMARY KEY (id),
+  constraint namespaces_organization_fkey FOREIGN KEY (organization) REFERENCES identity.organizations(name),
+  constraint namespaces_service_id_fkey FOREIGN KEY (service_id) REFERENCES identity.services(id) ON DELETE CASCADE,
+  constraint namespaces_latest_version_check CHECK ((latest_version >= 0)),
+  constraint namespaces_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text))
+);
+CREATE INDEX namespaces_organization ON configuration.namespaces USING btree (organization);
+
+create table configuration.secret_values (
+  id text not null,
+  namespace_id text not null,
+  sealed bytea not null,
+  fingerprint text not null,
+  created_at timestamp with time zone not null,
+  constraint secret_values_pkey PRIMARY KEY (id),
+  constraint secret_values_namespace_id_fkey FOREIGN KEY (namespace_id) REFERENCES configuration.namespaces(id) ON DELETE CASCADE
+);
+CREATE INDEX secret_values_namespace_id ON configuration.secret_values USING btree (namespace_id);
+
+create table configuration.used_references (
+  namespace_id text not null,
+  kind text not null,
+  target text not null,
+  constraint used_references_pkey PRIMARY KEY (namespace_id, kind, target),
+  constraint used_references_namespace_id_fkey FOREIGN KEY (namespace_id) REFERENCES configuration.namespaces(id) ON DELETE CASCADE,
+  constraint used_references_kind_check CHECK ((kind = ANY (ARRAY['key'::text, 'client'::text])))
+);
+CREATE INDEX used_references_target ON configuration.used_references USING btree (kind, target);
+
+create table configuration.versions (
+  namespace_id text not null,
+  version integer not null,
+  parent_version integer not null,
+  own json not null,
+  effective json not null,
+  sources json not null,
+  content_hash text not null,
+  hash text not null,
+  previous_hash text not null,
+  kind text not null,
+  restores integer,
+  cause json,
+  message text,
+  labels jsonb not null default '{}'::jsonb,
+  created_at timestamp with time zone not null,
+  created_by text not null,
+  constraint versions_pkey PRIMARY KEY (namespace_id, version),
+  constraint versions_namespace_id_fkey FOREIGN KEY (namespace_id) REFERENCES configuration.namespaces(id) ON DELETE CASCADE,
+  constraint versions_check CHECK (((parent_version >= 0) AND (parent_version < version))),
+  constraint versions_check1 CHECK (((kind = ANY (ARRAY['rollback'::text, 'automatic_rollback'::text])) = (restores IS NOT NULL))),
+  constraint versions_kind_check CHECK ((kind = ANY (ARRAY['author'::text, 'rollback'::text, 'refresh'::text, 'automatic_rollback'::text]))),
+  constraint versions_version_check CHECK ((version >= 1))
+);
+
 create table declaration.applied (
   only_row boolean not null default true,
   content_hash text not null,

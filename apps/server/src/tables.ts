@@ -47,6 +47,60 @@ export interface AuditUnsealed {
   position: ColumnType<string, string | number | bigint, string | number | bigint>;
 }
 
+export interface ConfigurationExtensions {
+  namespace_id: string;
+  position: number;
+  base_id: string;
+}
+
+export interface ConfigurationNamespaces {
+  id: string;
+  organization: string;
+  service_id: string;
+  name: string;
+  latest_version: Generated<number>;
+  shared: Generated<boolean>;
+  value_schema: ColumnType<JsonValue | null, string | null | undefined, string | null>;
+  review_required: Generated<boolean>;
+  labels: ColumnType<JsonValue, string | undefined, string>;
+  created_at: Date;
+  created_by: string;
+  updated_at: Date;
+}
+
+export interface ConfigurationSecretValues {
+  id: string;
+  namespace_id: string;
+  sealed: ColumnType<Buffer, Uint8Array, Uint8Array>;
+  fingerprint: string;
+  created_at: Date;
+}
+
+export interface ConfigurationUsedReferences {
+  namespace_id: string;
+  kind: string;
+  target: string;
+}
+
+export interface ConfigurationVersions {
+  namespace_id: string;
+  version: number;
+  parent_version: number;
+  own: ColumnType<JsonValue, string, string>;
+  effective: ColumnType<JsonValue, string, string>;
+  sources: ColumnType<JsonValue, string, string>;
+  content_hash: string;
+  hash: string;
+  previous_hash: string;
+  kind: string;
+  restores: number | null;
+  cause: ColumnType<JsonValue | null, string | null | undefined, string | null>;
+  message: string | null;
+  labels: ColumnType<JsonValue, string | undefined, string>;
+  created_at: Date;
+  created_by: string;
+}
+
 export interface DeclarationApplied {
   only_row: Generated<boolean>;
   content_hash: string;
@@ -305,6 +359,11 @@ export interface Database {
   'audit.entries': AuditEntries;
   'audit.seals': AuditSeals;
   'audit.unsealed': AuditUnsealed;
+  'configuration.extensions': ConfigurationExtensions;
+  'configuration.namespaces': ConfigurationNamespaces;
+  'configuration.secret_values': ConfigurationSecretValues;
+  'configuration.used_references': ConfigurationUsedReferences;
+  'configuration.versions': ConfigurationVersions;
   'declaration.applied': DeclarationApplied;
   'identity.bootstrap': IdentityBootstrap;
   'identity.memberships': IdentityMemberships;

@@ -50,6 +50,11 @@ export const errorTable = {
   'keys.cannot_open': { status: 500, title: 'A stored value cannot be opened' },
   'keys.no_valid_key': { status: 503, title: 'No valid key is left to sign with' },
   'keys.root_key_replaced': { status: 503, title: 'This node runs with a root key that was replaced' },
+  // configuration
+  'configuration.invalid': { status: 400, title: 'The configuration is not valid' },
+  'configuration.namespace_exists': { status: 409, title: 'The service has a namespace of this name' },
+  'configuration.namespace_in_use': { status: 409, title: 'Other namespaces extend this one' },
+  'configuration.version_conflict': { status: 409, title: 'Another version was published in the meantime' },
   internal: { status: 500, title: 'Something went wrong on our side' },
 } as const satisfies Record<string, { status: number; title: string }>;
 

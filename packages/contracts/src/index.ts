@@ -21,4 +21,13 @@ export {
 export { type ErrorCode, errorTable } from './errors.ts';
 export type { JsonArray, JsonObject, JsonValue } from './json.ts';
 export { builtInRoles, isPermission, operatorPermissions, type Permission, permissions } from './permissions.ts';
-export { Name, namePattern, PageQuery, Problem, pageOf, strictObject, Timestamp } from './schemas.ts';
+export {
+  Name,
+  namePattern,
+  PageQuery,
+  Problem,
+  pageOf,
+  reservedNamespaceNames,
+  strictObject,
+  Timestamp,
+} from './schemas.ts';

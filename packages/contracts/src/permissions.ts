@@ -16,6 +16,10 @@ export const permissions = [
   'secrets:destroy',
   'issuers:read',
   'issuers:write',
+  'configuration:read',
+  'configuration:write',
+  'configuration:publish',
+  'configuration:reveal',
   'declaration:apply',
   'audit:read',
 ] as const;
@@ -42,7 +46,17 @@ export const operatorPermissions: ReadonlySet<Permission> = new Set<Permission>(
 /** The built-in roles that each organization has, and what they may do. */
 export const builtInRoles: Readonly<Record<'admin' | 'developer' | 'auditor', readonly Permission[]>> = {
   admin: permissions.filter((permission) => !operatorPermissions.has(permission)),
-  developer: ['organizations:read', 'users:read', 'roles:read', 'services:read', 'services:write', 'keys:read'],
+  developer: [
+    'organizations:read',
+    'users:read',
+    'roles:read',
+    'services:read',
+    'services:write',
+    'keys:read',
+    'configuration:read',
+    'configuration:write',
+    'configuration:publish',
+  ],
   auditor: [
     'organizations:read',
     'users:read',
@@ -51,6 +65,7 @@ export const builtInRoles: Readonly<Record<'admin' | 'developer' | 'auditor', re
     'services:read',
     'keys:read',
     'secrets:read',
+    'configuration:read',
     'audit:read',
   ],
 };

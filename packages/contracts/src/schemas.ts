@@ -16,6 +16,21 @@ export const Name = Type.String({
   description: 'lower-case letters, digits, _ and -, beginning with a letter or digit, at most 63 characters',
 });
 
+/** Names that no namespace can have: what stands in their place in the paths below `/v1/services/{service}/`. */
+export const reservedNamespaceNames: ReadonlySet<string> = new Set([
+  'agents',
+  'enrolment-tokens',
+  'instances',
+  'namespaces',
+  'restore',
+  'rollout-policy',
+  'secrets',
+  'suspend',
+  'token',
+  'tokens',
+  'validatetoken',
+]);
+
 /** A point in time, RFC 3339 in UTC. */
 export const Timestamp = Type.String({ format: 'date-time', maxLength: 40 });
 

@@ -1,0 +1,29 @@
+/**
+ * @gatehouse/configuration: what a configuration is, wherever one is read or written. Values and their markers, what
+ * changed between two configurations, the signed bundle that agents get, and the file formats.
+ *
+ * Invariants: no input or output, no clock, no chance; a configuration that one part accepts, every part accepts;
+ * whatever shows a secret shows its fingerprint.
+ */
+
+export {
+  type AgentSecrets,
+  type BundlePayload,
+  bundleHash,
+  bundleType,
+  contentHash,
+  type SecretDelivery,
+  secretFingerprint,
+} from './bundle.ts';
+export { type ConfigurationChange, diffConfigurations } from './diff.ts';
+export { ConfigurationError, type ConfigurationProblem } from './errors.ts';
+export {
+  isVisibleSecret,
+  type KeyReference,
+  limits,
+  parseWritten,
+  type VisibleConfiguration,
+  type VisibleSecret,
+  type WrittenConfiguration,
+  type WrittenValue,
+} from './values.ts';
