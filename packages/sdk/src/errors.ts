@@ -31,6 +31,12 @@ export const errorCodes = {
     'The server refuses to release the user secret: the token is not acceptable, or the user or the secret is no longer active.',
   service_refused: 'The server refuses this service itself: its credentials, its registration or its published keys.',
   sign_in_refused: 'The server refused the sign-in or the refresh.',
+  agent_not_enrolled: 'This agent has no identity yet, and no token to get one with.',
+  agent_state_invalid: 'The state folder of the agent cannot be used: its mode, its owner or its content.',
+  agent_refused: 'The server refuses this agent: its enrolment token, its service or its keys.',
+  agent_revoked: 'The agent was revoked. It needs a new enrolment.',
+  version_refused: 'A version of the configuration was refused: forged, older than the last seen one, or not valid.',
+  copy_refused: 'The local copy of the configuration was refused: changed, or older than the last seen serial.',
   data_cannot_open: 'The stored data cannot be opened: wrong user secret, wrong context, or changed bytes.',
 } as const;
 
