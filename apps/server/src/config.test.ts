@@ -26,6 +26,8 @@ test('without variables the defaults of the documentation hold', () => {
   assert.equal(settings.rootKeyProvider, 'file');
   assert.equal(settings.databaseUrl, undefined);
   assert.deepEqual(settings.allowPrivateNetworks, []);
+  assert.deepEqual(settings.modules, []);
+  assert.equal(settings.redisUrl, undefined);
 });
 
 test('a wrong value is refused with the name of its variable', () => {
@@ -42,10 +44,21 @@ test('a wrong value is refused with the name of its variable', () => {
     ['GATEHOUSE_LOG_LEVEL', 'loud'],
     ['GATEHOUSE_ALLOW_PRIVATE_NETWORKS', '10.0.0.0/8'],
     ['GATEHOUSE_ALLOW_PRIVATE_NETWORKS', 'http://10.0.0.5:9000/path'],
+    ['GATEHOUSE_MODULES', 'reuni,reuny'],
+    ['GATEHOUSE_REDIS_URL', 'http://127.0.0.1:6379'],
+    ['GATEHOUSE_REDIS_URL', '127.0.0.1:6379'],
+    ['GATEHOUSE_REDIS_URL', 'redis://127.0.0.1:6379/zero'],
     ['GATEHOUSE_ADMIN_USERNAME', 'root'],
   ] as const) {
     assert.match(refusal({ [name]: value }), /^GATEHOUSE_[A-Z_]+ /, `${name}=${value}`);
   }
+});
+
+test('optional parts are named in a list, and a Redis with its password can come from a file', () => {
+  assert.deepEqual(readSettings({ GATEHOUSE_MODULES: ' reuni , reuni' }).modules, ['reuni']);
+  const path = join(dir, 'redis.url');
+  writeFileSync(path, 'rediss://agent:pass@redis.example:6380/0\n');
+  assert.equal(readSettings({ GATEHOUSE_REDIS_URL_FILE: path }).redisUrl, 'rediss://agent:pass@redis.example:6380/0');
 });
 
 test('a variable that is no setting is refused, so that a slip of the pen is not a default', () => {
@@ -66,4 +79,5 @@ test('a secret can come from a file, but not twice, and an unreadable file is na
 test('no refusal repeats a secret', () => {
   assert.doesNotMatch(refusal({ GATEHOUSE_ROOT_KEY: 'canary-root' }), /canary/);
   assert.doesNotMatch(refusal({ GATEHOUSE_DATABASE_URL: 'mysql://u:canary@h' }), /canary/);
+  assert.doesNotMatch(refusal({ GATEHOUSE_REDIS_URL: 'http://u:canary@h' }), /canary/);
 });

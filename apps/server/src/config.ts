@@ -25,9 +25,17 @@ export interface Settings {
   readonly metricsPort: number | undefined;
   /** Exact origins at private addresses that outgoing requests may reach. */
   readonly allowPrivateNetworks: readonly string[];
+  /** Optional parts that are switched on. */
+  readonly modules: readonly OptionalModule[];
+  /** Where new versions of configurations are published for Reuni's agents; may hold a password. */
+  readonly redisUrl: string | undefined;
   readonly adminUsername: string | undefined;
   readonly adminPassword: string | undefined;
 }
+
+/** Parts of the server that are off unless `GATEHOUSE_MODULES` names them. */
+export const optionalModules = ['reuni'] as const;
+export type OptionalModule = (typeof optionalModules)[number];
 
 /** A setting that is not right: the text names the variable, the rule and the fix. */
 export class SettingsError extends Error {
@@ -52,11 +60,19 @@ const names = [
   'LOG_LEVEL',
   'METRICS_PORT',
   'ALLOW_PRIVATE_NETWORKS',
+  'MODULES',
+  'REDIS_URL',
   'ADMIN_USERNAME',
   'ADMIN_PASSWORD',
 ] as const;
 type Name = (typeof names)[number];
-const secretNames: ReadonlySet<Name> = new Set(['DATABASE_URL', 'ROOT_KEY', 'ROOT_KEY_PREVIOUS', 'ADMIN_PASSWORD']);
+const secretNames: ReadonlySet<Name> = new Set([
+  'DATABASE_URL',
+  'REDIS_URL',
+  'ROOT_KEY',
+  'ROOT_KEY_PREVIOUS',
+  'ADMIN_PASSWORD',
+]);
 /** Variables that are not settings: those of the command line program, of the tests, and what a primary tells its workers. */
 const foreignNames = new Set([
   'GATEHOUSE_URL',
@@ -113,6 +129,8 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
       oneOf(text('LOG_LEVEL'), 'LOG_LEVEL', ['fatal', 'error', 'warn', 'info', 'debug', 'silent'] as const) ?? 'info',
     metricsPort: integer(text('METRICS_PORT'), 'METRICS_PORT', 1, 65_535),
     allowPrivateNetworks: list(text('ALLOW_PRIVATE_NETWORKS')).map(exactOrigin),
+    modules: [...new Set(list(text('MODULES')).map(optionalModule))],
+    redisUrl: redisUrl(text('REDIS_URL')),
     adminUsername,
     adminPassword,
   };
@@ -198,6 +216,29 @@ function publicUrl(value: string | undefined, host: string, port: number): strin
 function databaseUrl(value: string | undefined): string | undefined {
   if (value === undefined || /^postgres(ql)?:\/\//.test(value)) return value;
   return fail('DATABASE_URL', 'is not a PostgreSQL URL', 'use the form postgresql://user:password@host:5432/database');
+}
+
+function redisUrl(value: string | undefined): string | undefined {
+  if (value === undefined) return undefined;
+  const url = URL.parse(value);
+  if (
+    url &&
+    ['redis:', 'rediss:'].includes(url.protocol) &&
+    url.hostname !== '' &&
+    /^(\/\d{0,4})?$/.test(url.pathname)
+  ) {
+    return value;
+  }
+  return fail(
+    'REDIS_URL',
+    'is not a Redis URL',
+    'use the form redis://127.0.0.1:6379 or rediss://user:password@host:6380',
+  );
+}
+
+function optionalModule(value: string): OptionalModule {
+  const found = optionalModules.find((one) => one === value);
+  return found ?? fail('MODULES', 'names a part that is not known', `use some of ${optionalModules.join(', ')}`);
 }
 
 function exactOrigin(value: string): string {

@@ -54,6 +54,8 @@ export async function createTestApp(
     logLevel: 'debug',
     metricsPort: undefined,
     allowPrivateNetworks: [],
+    modules: [],
+    redisUrl: undefined,
     adminUsername: 'root-operator',
     adminPassword: operatorPassword,
     ...options.settings,
