@@ -3,6 +3,8 @@ export interface ConfigurationProblem {
   readonly field: string;
   readonly rule: string;
   readonly fix?: string;
+  /** Line of the text that it was read from, from 1. */
+  readonly line?: number;
 }
 
 /** A configuration, or a text that should be one, is not right. No message holds a value. */

@@ -17,6 +17,15 @@ export {
 } from './bundle.ts';
 export { type ConfigurationChange, diffConfigurations } from './diff.ts';
 export { ConfigurationError, type ConfigurationProblem } from './errors.ts';
+export type { FormatWarning, ParsedConfiguration } from './formats/entries.ts';
+export {
+  type ConfigurationFormat,
+  type ConfigurationText,
+  configurationFormats,
+  formatConfiguration,
+  formatOfFile,
+  parseConfiguration,
+} from './formats/formats.ts';
 export {
   isVisibleSecret,
   type KeyReference,
