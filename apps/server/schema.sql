@@ -67,6 +67,127 @@ create table audit.unsealed (
 CREATE TRIGGER append_only BEFORE UPDATE OR TRUNCATE ON audit.unsealed FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
 CREATE TRIGGER sealed_first AFTER DELETE ON audit.unsealed REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_unsealed_exit();
 
+create table audit.webhook_cursor (
+  only_row boolean not null default true,
+  sequence bigint not null,
+  constraint webhook_cursor_pkey PRIMARY KEY (only_row),
+  constraint webhook_cursor_only_row_check CHECK (only_row)
+);
+
+create table audit.webhook_deliveries (
+  id text not null,
+  webhook_id text not null,
+  event_id text not null,
+  state text not null,
+  attempts integer not null default 0,
+  next_attempt_at timestamp with time zone,
+  claim text,
+  last_attempt_at timestamp with time zone,
+  last_status integer,
+  last_error text,
+  created_at timestamp with time zone not null,
+  constraint webhook_deliveries_webhook_id_event_id_key UNIQUE (webhook_id, event_id),
+  constraint webhook_deliveries_pkey PRIMARY KEY (id),
+  constraint webhook_deliveries_event_id_fkey FOREIGN KEY (event_id) REFERENCES audit.webhook_events(id) ON DELETE CASCADE,
+  constraint webhook_deliveries_webhook_id_fkey FOREIGN KEY (webhook_id) REFERENCES audit.webhooks(id) ON DELETE CASCADE,
+  constraint webhook_deliveries_check CHECK (((state = 'waiting'::text) = (next_attempt_at IS NOT NULL))),
+  constraint webhook_deliveries_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'delivered'::text, 'dead'::text])))
+);
+CREATE INDEX webhook_deliveries_by_event ON audit.webhook_deliveries USING btree (event_id);
+CREATE INDEX webhook_deliveries_due ON audit.webhook_deliveries USING btree (webhook_id, next_attempt_at) WHERE (state = 'waiting'::text);
+CREATE INDEX webhook_deliveries_newest ON audit.webhook_deliveries USING btree (webhook_id, created_at, id);
+CREATE INDEX webhook_deliveries_waiting ON audit.webhook_deliveries USING btree (next_attempt_at) WHERE (state = 'waiting'::text);
+
+create table audit.webhook_events (
+  id text not null,
+  type text not null,
+  at timestamp with time zone not null,
+  body text not null,
+  created_at timestamp with time zone not null,
+  constraint webhook_events_pkey PRIMARY KEY (id)
+);
+CREATE INDEX webhook_events_by_age ON audit.webhook_events USING btree (created_at);
+
+create table audit.webhook_secrets (
+  id text not null,
+  webhook_id text not null,
+  sealed bytea not null,
+  created_at timestamp with time zone not null,
+  expires_at timestamp with time zone,
+  constraint webhook_secrets_pkey PRIMARY KEY (id),
+  constraint webhook_secrets_webhook_id_fkey FOREIGN KEY (webhook_id) REFERENCES audit.webhooks(id) ON DELETE CASCADE
+);
+CREATE INDEX webhook_secrets_by_webhook ON audit.webhook_secrets USING btree (webhook_id);
+
+create table audit.webhooks (
+  id text not null,
+  organization text not null,
+  url text not null,
+  events text[] not null,
+  description text,
+  enabled boolean not null,
+  disabled_reason text,
+  from_position bigint not null,
+  failures integer not null default 0,
+  failing_since timestamp with time zone,
+  held_until timestamp with time zone,
+  created_at timestamp with time zone not null,
+  created_by text not null,
+  updated_at timestamp with time zone not null,
+  constraint webhooks_organization_url_key UNIQUE (organization, url),
+  constraint webhooks_pkey PRIMARY KEY (id),
+  constraint webhooks_check CHECK ((enabled = (disabled_reason IS NULL))),
+  constraint webhooks_disabled_reason_check CHECK ((disabled_reason = ANY (ARRAY['by_request'::text, 'failing'::text, 'gone'::text])))
+);
+CREATE INDEX webhooks_by_organization ON audit.webhooks USING btree (organization, id);
+
+create table configuration.agents (
+  id text not null,
+  organization text not null,
+  service_id text not null,
+  service text not null,
+  name text not null,
+  signature_kid text not null,
+  signature_jwk jsonb not null,
+  encryption_kid text not null,
+  encryption_jwk jsonb not null,
+  enrolled_with text not null,
+  enrolled_at timestamp with time zone not null,
+  keys_since timestamp with time zone not null,
+  seen_at timestamp with time zone not null,
+  revoked_at timestamp with time zone,
+  revoked_by text,
+  constraint agents_encryption_kid_key UNIQUE (encryption_kid),
+  constraint agents_signature_kid_key UNIQUE (signature_kid),
+  constraint agents_pkey PRIMARY KEY (id),
+  constraint agents_organization_fkey FOREIGN KEY (organization) REFERENCES identity.organizations(name),
+  constraint agents_service_id_fkey FOREIGN KEY (service_id) REFERENCES identity.services(id) ON DELETE CASCADE,
+  constraint agents_check CHECK (((revoked_at IS NULL) = (revoked_by IS NULL)))
+);
+CREATE INDEX agents_organization ON configuration.agents USING btree (organization);
+CREATE INDEX agents_seen_at ON configuration.agents USING btree (seen_at);
+CREATE INDEX agents_service_id ON configuration.agents USING btree (service_id, id);
+
+create table configuration.enrolment_tokens (
+  id text not null,
+  organization text not null,
+  service_id text not null,
+  service text not null,
+  name text,
+  hash bytea not null,
+  created_at timestamp with time zone not null,
+  created_by text not null,
+  expires_at timestamp with time zone not null,
+  used_at timestamp with time zone,
+  constraint enrolment_tokens_hash_key UNIQUE (hash),
+  constraint enrolment_tokens_pkey PRIMARY KEY (id),
+  constraint enrolment_tokens_organization_fkey FOREIGN KEY (organization) REFERENCES identity.organizations(name),
+  constraint enrolment_tokens_service_id_fkey FOREIGN KEY (service_id) REFERENCES identity.services(id) ON DELETE CASCADE
+);
+CREATE INDEX enrolment_tokens_expires_at ON configuration.enrolment_tokens USING btree (expires_at);
+CREATE INDEX enrolment_tokens_organization ON configuration.enrolment_tokens USING btree (organization);
+CREATE INDEX enrolment_tokens_service_id ON configuration.enrolment_tokens USING btree (service_id);
+
 create table configuration.extensions (
   namespace_id text not null,
   position integer not null,
@@ -79,10 +200,43 @@ create table configuration.extensions (
 );
 CREATE INDEX extensions_base_id ON configuration.extensions USING btree (base_id);
 
+create table configuration.fleet_watch (
+  id boolean not null default true,
+  watching_since timestamp with time zone not null,
+  watched_at timestamp with time zone not null,
+  constraint fleet_watch_pkey PRIMARY KEY (id),
+  constraint fleet_watch_id_check CHECK (id)
+);
+
+create table configuration.instances (
+  namespace_id text not null,
+  agent_id text not null,
+  state text not null,
+  version integer not null,
+  running_version integer,
+  content_hash text,
+  available boolean not null,
+  failing boolean not null,
+  reason text,
+  since timestamp with time zone not null,
+  last_seen_at timestamp with time zone not null,
+  slot_version integer,
+  report_due_at timestamp with time zone,
+  constraint instances_pkey PRIMARY KEY (namespace_id, agent_id),
+  constraint instances_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES configuration.agents(id) ON DELETE CASCADE,
+  constraint instances_namespace_id_fkey FOREIGN KEY (namespace_id) REFERENCES configuration.namespaces(id) ON DELETE CASCADE,
+  constraint instances_check CHECK (((running_version IS NULL) = (content_hash IS NULL))),
+  constraint instances_check1 CHECK (((slot_version IS NOT NULL) <= (report_due_at IS NOT NULL))),
+  constraint instances_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'received'::text, 'applied'::text, 'rejected'::text, 'healthy'::text, 'unhealthy'::text, 'stopped'::text])))
+);
+CREATE INDEX instances_agent_id ON configuration.instances USING btree (agent_id);
+CREATE INDEX instances_report_due_at ON configuration.instances USING btree (report_due_at) WHERE (report_due_at IS NOT NULL);
+
 create table configuration.namespaces (
   id text not null,
   organization text not null,
   service_id text not null,
+  service text not null,
   name text not null,
   latest_version integer not null default 0,
   shared boolean not null default false,
@@ -92,6 +246,7 @@ create table configuration.namespaces (
   created_at timestamp with time zone not null,
   created_by text not null,
   updated_at timestamp with time zone not null,
+  constraint namespaces_organization_service_name_key UNIQUE (organization, service, name),
   constraint namespaces_service_id_name_key UNIQUE (service_id, name),
   constraint namespaces_pkey PRIMARY KEY (id),
   constraint namespaces_organization_fkey FOREIGN KEY (organization) REFERENCES identity.organizations(name),
@@ -99,7 +254,44 @@ create table configuration.namespaces (
   constraint namespaces_latest_version_check CHECK ((latest_version >= 0)),
   constraint namespaces_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text))
 );
-CREATE INDEX namespaces_organization ON configuration.namespaces USING btree (organization);
+
+create table configuration.rollout_policies (
+  service_id text not null,
+  max_unavailable integer not null,
+  canary_percent integer not null,
+  bake_seconds integer not null,
+  lease_seconds integer not null,
+  automatic_rollback boolean not null,
+  updated_at timestamp with time zone not null,
+  updated_by text not null,
+  constraint rollout_policies_pkey PRIMARY KEY (service_id),
+  constraint rollout_policies_service_id_fkey FOREIGN KEY (service_id) REFERENCES identity.services(id) ON DELETE CASCADE,
+  constraint rollout_policies_bake_seconds_check CHECK ((bake_seconds >= 0)),
+  constraint rollout_policies_canary_percent_check CHECK (((canary_percent >= 0) AND (canary_percent <= 100))),
+  constraint rollout_policies_lease_seconds_check CHECK ((lease_seconds >= 1)),
+  constraint rollout_policies_max_unavailable_check CHECK ((max_unavailable >= 1))
+);
+
+create table configuration.rollouts (
+  namespace_id text not null,
+  version integer not null,
+  state text not null,
+  phase text not null,
+  bake_until timestamp with time zone,
+  reason text,
+  cause jsonb,
+  counts jsonb,
+  started_at timestamp with time zone not null,
+  ended_at timestamp with time zone,
+  constraint rollouts_pkey PRIMARY KEY (namespace_id, version),
+  constraint rollouts_namespace_id_version_fkey FOREIGN KEY (namespace_id, version) REFERENCES configuration.versions(namespace_id, version) ON DELETE CASCADE,
+  constraint rollouts_check CHECK (((bake_until IS NOT NULL) <= ((state = 'running'::text) AND (phase = ANY (ARRAY['canary_bake'::text, 'final_bake'::text]))))),
+  constraint rollouts_check1 CHECK (((state = 'running'::text) = (ended_at IS NULL))),
+  constraint rollouts_phase_check CHECK ((phase = ANY (ARRAY['canary'::text, 'canary_bake'::text, 'all'::text, 'final_bake'::text]))),
+  constraint rollouts_state_check CHECK ((state = ANY (ARRAY['running'::text, 'completed'::text, 'stopped'::text, 'failed'::text, 'superseded'::text])))
+);
+CREATE INDEX rollouts_completed ON configuration.rollouts USING btree (namespace_id, version) WHERE (state = 'completed'::text);
+CREATE INDEX rollouts_running ON configuration.rollouts USING btree (namespace_id) WHERE (state = 'running'::text);
 
 create table configuration.secret_values (
   id text not null,
@@ -111,6 +303,32 @@ create table configuration.secret_values (
   constraint secret_values_namespace_id_fkey FOREIGN KEY (namespace_id) REFERENCES configuration.namespaces(id) ON DELETE CASCADE
 );
 CREATE INDEX secret_values_namespace_id ON configuration.secret_values USING btree (namespace_id);
+
+create table configuration.service_tokens (
+  id text not null,
+  organization text not null,
+  service_id text not null,
+  service text not null,
+  name text not null,
+  hash bytea not null,
+  sealed bytea not null,
+  may_enrol boolean not null,
+  created_at timestamp with time zone not null,
+  created_by text not null,
+  constraint service_tokens_hash_key UNIQUE (hash),
+  constraint service_tokens_pkey PRIMARY KEY (id),
+  constraint service_tokens_organization_fkey FOREIGN KEY (organization) REFERENCES identity.organizations(name),
+  constraint service_tokens_service_id_fkey FOREIGN KEY (service_id) REFERENCES identity.services(id) ON DELETE CASCADE
+);
+CREATE INDEX service_tokens_organization ON configuration.service_tokens USING btree (organization);
+CREATE INDEX service_tokens_service_id ON configuration.service_tokens USING btree (service_id);
+
+create table configuration.used_assertions (
+  id_hash bytea not null,
+  expires_at timestamp with time zone not null,
+  constraint used_assertions_pkey PRIMARY KEY (id_hash)
+);
+CREATE INDEX used_assertions_expires_at ON configuration.used_assertions USING btree (expires_at);
 
 create table configuration.used_references (
   namespace_id text not null,
@@ -445,7 +663,7 @@ create table keys.keyrings (
   constraint keyrings_initial_count_check CHECK ((initial_count > 0)),
   constraint keyrings_min_keys_check CHECK ((min_keys > 0)),
   constraint keyrings_publish_before_seconds_check CHECK ((publish_before_seconds >= 0)),
-  constraint keyrings_purpose_check CHECK ((purpose = ANY (ARRAY['tokens'::text, 'audit'::text, 'pop'::text]))),
+  constraint keyrings_purpose_check CHECK ((purpose = ANY (ARRAY['tokens'::text, 'audit'::text, 'pop'::text, 'configuration'::text]))),
   constraint keyrings_use_check CHECK ((use = ANY (ARRAY['sig'::text, 'enc'::text]))),
   constraint keyrings_validity_seconds_check CHECK ((validity_seconds > 0))
 );

@@ -5,6 +5,8 @@ create table configuration.namespaces (
   id text primary key,
   organization text not null references identity.organizations (name),
   service_id text not null references identity.services (id) on delete cascade,
+  -- The service's name, which never changes: paths are found without asking another module.
+  service text not null,
   name text not null check (name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
   -- The newest version; 0 before the first. A publish is a compare-and-swap on it, so numbers have no gap and no repeat.
   latest_version integer not null default 0 check (latest_version >= 0),
@@ -18,9 +20,9 @@ create table configuration.namespaces (
   created_at timestamptz not null,
   created_by text not null,
   updated_at timestamptz not null,
-  unique (service_id, name)
+  unique (service_id, name),
+  unique (organization, service, name)
 );
-create index namespaces_organization on configuration.namespaces (organization);
 
 -- What a namespace inherits from, the strongest last. A namespace that others extend cannot be deleted.
 create table configuration.extensions (

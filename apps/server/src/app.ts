@@ -20,6 +20,7 @@ import {
   setAuthenticator,
 } from './kernel/index.ts';
 import { createAudit } from './modules/audit/index.ts';
+import { createConfiguration } from './modules/configuration/index.ts';
 import { createDeclaration } from './modules/declaration/index.ts';
 import { createIdentity, type Identity } from './modules/identity/index.ts';
 import { createKeys, type Keys, openRootKeys } from './modules/keys/index.ts';
@@ -91,6 +92,7 @@ async function wire(
     modules.keys.routes,
     modules.identity.routes,
     modules.secrets.routes,
+    modules.configuration.routes,
     modules.declaration.routes,
   ];
   for (const route of routes) {
@@ -158,9 +160,10 @@ async function createModules(deps: ModuleDeps) {
       deps.db.read((tx) => identity.services.findServicesByAudience(tx, organization, audiences)),
     isOwnSubject: (subject) => deps.db.read((tx) => identity.isSubject(tx, subject)),
   });
+  const configuration = createConfiguration({ ...deps, audit, keys, identity });
   const declaration = createDeclaration({ ...deps, audit, identity, secrets });
   return {
-    modules: { audit, keys, identity, secrets, declaration },
+    modules: { audit, keys, identity, secrets, configuration, declaration },
     lifecycle: [keys, audit, identity, declaration],
   };
 }

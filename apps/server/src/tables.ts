@@ -47,16 +47,122 @@ export interface AuditUnsealed {
   position: ColumnType<string, string | number | bigint, string | number | bigint>;
 }
 
+export interface AuditWebhookCursor {
+  only_row: Generated<boolean>;
+  sequence: ColumnType<string, string | number | bigint, string | number | bigint>;
+}
+
+export interface AuditWebhookDeliveries {
+  id: string;
+  webhook_id: string;
+  event_id: string;
+  state: string;
+  attempts: Generated<number>;
+  next_attempt_at: Date | null;
+  claim: string | null;
+  last_attempt_at: Date | null;
+  last_status: number | null;
+  last_error: string | null;
+  created_at: Date;
+}
+
+export interface AuditWebhookEvents {
+  id: string;
+  type: string;
+  at: Date;
+  body: string;
+  created_at: Date;
+}
+
+export interface AuditWebhookSecrets {
+  id: string;
+  webhook_id: string;
+  sealed: ColumnType<Buffer, Uint8Array, Uint8Array>;
+  created_at: Date;
+  expires_at: Date | null;
+}
+
+export interface AuditWebhooks {
+  id: string;
+  organization: string;
+  url: string;
+  events: string[];
+  description: string | null;
+  enabled: boolean;
+  disabled_reason: string | null;
+  from_position: ColumnType<string, string | number | bigint, string | number | bigint>;
+  failures: Generated<number>;
+  failing_since: Date | null;
+  held_until: Date | null;
+  created_at: Date;
+  created_by: string;
+  updated_at: Date;
+}
+
+export interface ConfigurationAgents {
+  id: string;
+  organization: string;
+  service_id: string;
+  service: string;
+  name: string;
+  signature_kid: string;
+  signature_jwk: ColumnType<JsonValue, string, string>;
+  encryption_kid: string;
+  encryption_jwk: ColumnType<JsonValue, string, string>;
+  enrolled_with: string;
+  enrolled_at: Date;
+  keys_since: Date;
+  seen_at: Date;
+  revoked_at: Date | null;
+  revoked_by: string | null;
+}
+
+export interface ConfigurationEnrolmentTokens {
+  id: string;
+  organization: string;
+  service_id: string;
+  service: string;
+  name: string | null;
+  hash: ColumnType<Buffer, Uint8Array, Uint8Array>;
+  created_at: Date;
+  created_by: string;
+  expires_at: Date;
+  used_at: Date | null;
+}
+
 export interface ConfigurationExtensions {
   namespace_id: string;
   position: number;
   base_id: string;
 }
 
+export interface ConfigurationFleetWatch {
+  id: Generated<boolean>;
+  watching_since: Date;
+  watched_at: Date;
+}
+
+export interface ConfigurationInstances {
+  namespace_id: string;
+  agent_id: string;
+  state: string;
+  version: number;
+  running_version: number | null;
+  content_hash: string | null;
+  available: boolean;
+  failing: boolean;
+  reason: string | null;
+  since: Date;
+  last_seen_at: Date;
+  slot_version: number | null;
+  report_due_at: Date | null;
+}
+
 export interface ConfigurationNamespaces {
   id: string;
   organization: string;
   service_id: string;
+  service: string;
   name: string;
   latest_version: Generated<number>;
   shared: Generated<boolean>;
@@ -68,12 +174,54 @@ export interface ConfigurationNamespaces {
   updated_at: Date;
 }
 
+export interface ConfigurationRolloutPolicies {
+  service_id: string;
+  max_unavailable: number;
+  canary_percent: number;
+  bake_seconds: number;
+  lease_seconds: number;
+  automatic_rollback: boolean;
+  updated_at: Date;
+  updated_by: string;
+}
+
+export interface ConfigurationRollouts {
+  namespace_id: string;
+  version: number;
+  state: string;
+  phase: string;
+  bake_until: Date | null;
+  reason: string | null;
+  cause: ColumnType<JsonValue | null, string | null | undefined, string | null>;
+  counts: ColumnType<JsonValue | null, string | null | undefined, string | null>;
+  started_at: Date;
+  ended_at: Date | null;
+}
+
 export interface ConfigurationSecretValues {
   id: string;
   namespace_id: string;
   sealed: ColumnType<Buffer, Uint8Array, Uint8Array>;
   fingerprint: string;
   created_at: Date;
+}
+
+export interface ConfigurationServiceTokens {
+  id: string;
+  organization: string;
+  service_id: string;
+  service: string;
+  name: string;
+  hash: ColumnType<Buffer, Uint8Array, Uint8Array>;
+  sealed: ColumnType<Buffer, Uint8Array, Uint8Array>;
+  may_enrol: boolean;
+  created_at: Date;
+  created_by: string;
+}
+
+export interface ConfigurationUsedAssertions {
+  id_hash: ColumnType<Buffer, Uint8Array, Uint8Array>;
+  expires_at: Date;
 }
 
 export interface ConfigurationUsedReferences {
@@ -359,9 +507,22 @@ export interface Database {
   'audit.entries': AuditEntries;
   'audit.seals': AuditSeals;
   'audit.unsealed': AuditUnsealed;
+  'audit.webhook_cursor': AuditWebhookCursor;
+  'audit.webhook_deliveries': AuditWebhookDeliveries;
+  'audit.webhook_events': AuditWebhookEvents;
+  'audit.webhook_secrets': AuditWebhookSecrets;
+  'audit.webhooks': AuditWebhooks;
+  'configuration.agents': ConfigurationAgents;
+  'configuration.enrolment_tokens': ConfigurationEnrolmentTokens;
   'configuration.extensions': ConfigurationExtensions;
+  'configuration.fleet_watch': ConfigurationFleetWatch;
+  'configuration.instances': ConfigurationInstances;
   'configuration.namespaces': ConfigurationNamespaces;
+  'configuration.rollout_policies': ConfigurationRolloutPolicies;
+  'configuration.rollouts': ConfigurationRollouts;
   'configuration.secret_values': ConfigurationSecretValues;
+  'configuration.service_tokens': ConfigurationServiceTokens;
+  'configuration.used_assertions': ConfigurationUsedAssertions;
   'configuration.used_references': ConfigurationUsedReferences;
   'configuration.versions': ConfigurationVersions;
   'declaration.applied': DeclarationApplied;

@@ -1,0 +1,65 @@
+/**
+ * Configuration: namespaces of services, their immutable numbered versions, secret values, and how all of it reaches
+ * the agents that keep processes in sync.
+ *
+ * Tables (schema `configuration`): namespaces, extensions, versions, secret_values, used_references; those of agents,
+ * proposals and rollouts stand in their folders' front files.
+ *
+ * Invariants kept here: versions of a namespace are 1, 2, 3 … without gap or repeat, and never change; a version is
+ * published against the newest one or not at all; what inherits or refers is published anew when its source changes, so
+ * one number says everything about what an instance runs; a secret is sealed at rest, shown by fingerprint, and leaves
+ * only to who may reveal it (audited) or, encrypted, to an agent's own key; the audit entry, the notice to agents and the
+ * begin of a rollout are in the transaction of the publication.
+ *
+ * Elsewhere: services and permissions (`identity`), sealing and signing (`keys`), what a configuration is
+ * (`packages/configuration`), the agent itself (`packages/sdk`, `apps/cli`), the original's routes (`reuni`).
+ */
+import type { App, Clock, Db, Random } from '../../kernel/index.ts';
+import type { Audit } from '../audit/index.ts';
+import type { Identity } from '../identity/index.ts';
+import type { Keys } from '../keys/index.ts';
+import { namespaceRoutes } from './namespaces/namespace-routes.ts';
+import { createNamespaces } from './namespaces/namespace-service.ts';
+import { revealRoutes } from './values/reveal-routes.ts';
+import { createSecretValues } from './values/secret-values.ts';
+import { createContent } from './versions/content.ts';
+import { versionRoutes } from './versions/version-routes.ts';
+import { createVersions, type Published } from './versions/version-service.ts';
+
+export type { Namespace, NamespaceSettings } from './namespaces/namespace.ts';
+export type { Version } from './versions/version.ts';
+
+/** What the module needs. */
+export interface ConfigurationDeps {
+  readonly db: Db;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly audit: Pick<Audit, 'append'>;
+  readonly keys: Pick<Keys, 'seal' | 'open'>;
+  readonly identity: Pick<Identity, 'services'>;
+}
+
+/** The module's front door. */
+export type Configuration = ReturnType<typeof createConfiguration>;
+
+/** Wires the module. */
+export function createConfiguration(deps: ConfigurationDeps) {
+  const { db, audit, identity } = deps;
+  const { services } = identity;
+  const secretValues = createSecretValues(deps);
+  const content = createContent({ secretValues });
+  const namespaces = createNamespaces({ ...deps, services });
+  // What follows from a publication, in its transaction and in this order.
+  const published: Published = async () => {};
+  const versions = createVersions({ ...deps, content, published });
+
+  return {
+    namespaces,
+    versions,
+    routes(app: App): void {
+      namespaceRoutes({ db, namespaces, versions, services })(app);
+      versionRoutes({ db, namespaces, versions })(app);
+      revealRoutes({ db, audit, namespaces, secretValues })(app);
+    },
+  };
+}

@@ -1,0 +1,33 @@
+import type { JsonObject } from '@gatehouse/contracts';
+
+/** What of a namespace can be set. */
+export interface NamespaceSettings {
+  /** What it inherits from, the strongest last: names of the same service, or `<service>/<namespace>`. */
+  readonly extends: readonly string[];
+  /** Namespaces of other services of the organization may extend it. */
+  readonly shared: boolean;
+  /** JSON Schema that every published configuration has to fit. */
+  readonly schema: JsonObject | undefined;
+  /** A second person publishes what the first has proposed. */
+  readonly reviewRequired: boolean;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** A namespace of a service: its versions are one configuration in the course of time. */
+export interface Namespace extends NamespaceSettings {
+  readonly id: string;
+  readonly organization: string;
+  readonly serviceId: string;
+  readonly service: string;
+  readonly name: string;
+  /** The newest version; 0 before the first. */
+  readonly latestVersion: number;
+  readonly createdAt: Date;
+  readonly createdBy: string;
+  readonly updatedAt: Date;
+}
+
+/** `<organization>.<service>/<namespace>`: how the audit and people name it. */
+export function namespacePath({ organization, service, name }: Pick<Namespace, 'organization' | 'service' | 'name'>) {
+  return `${organization}.${service}/${name}`;
+}

@@ -1,0 +1,235 @@
+import { diffConfigurations } from '@gatehouse/configuration';
+import { type JsonObject, Name, PageQuery, pageOf, strictObject } from '@gatehouse/contracts';
+import { Type } from 'typebox';
+import { type App, AppError, type Db, decodeCursor, invalidField, pageFrom } from '../../../kernel/index.ts';
+import type { Namespaces } from '../namespaces/namespace-service.ts';
+import { Labels } from '../namespaces/namespace-wire.ts';
+import { toVisible } from '../values/secret-values.ts';
+import { readWritten, type Versions } from './version-service.ts';
+import { findVersion, listVersions } from './version-store.ts';
+import {
+  ConfigurationBody,
+  Message,
+  summaryToWire,
+  VersionBody,
+  VersionNumber,
+  VersionSummaryBody,
+  versionToWire,
+} from './version-wire.ts';
+
+const tags = ['configuration'];
+const params = strictObject({ service: Name, namespace: Name });
+const versionParams = strictObject({ service: Name, namespace: Name, version: VersionNumber });
+const ParentVersion = Type.Integer({ minimum: 0, maximum: 999_999_999, description: 'the version it was made from' });
+const ChangeBody = Type.Object({
+  created: Type.Record(Type.String(), Type.Unknown()),
+  changed: Type.Record(Type.String(), strictObject({ from: Type.Unknown(), to: Type.Unknown() })),
+  deleted: Type.Record(Type.String(), Type.Unknown()),
+});
+
+/** Versions of a namespace: publishing, reading, comparing, going back. */
+export function versionRoutes({ db, namespaces, versions }: { db: Db; namespaces: Namespaces; versions: Versions }) {
+  const nameOf = (request: {
+    principal: { organization: string };
+    params: { service: string; namespace: string };
+  }) => ({
+    organization: request.principal.organization,
+    service: request.params.service,
+    name: request.params.namespace,
+  });
+  const read = (request: Parameters<typeof nameOf>[0], number: number) =>
+    db.read(async (tx) => {
+      const namespace = await namespaces.getNamespace(tx, nameOf(request));
+      const version = await findVersion(tx, namespace.id, number);
+      if (!version) throw noSuchVersion(number, namespace.latestVersion);
+      return { namespace, version };
+    });
+
+  return (app: App): void => {
+    app.post(
+      '/v1/services/:service/:namespace',
+      {
+        config: { auth: { permission: 'configuration:publish' } },
+        schema: {
+          summary: 'Publish a new version',
+          description:
+            'parent_version, or the header If-Match, names the newest version; 409 names both when there is a newer one.',
+          tags,
+          operationId: 'publishVersion',
+          params,
+          body: strictObject({
+            parent_version: Type.Optional(ParentVersion),
+            configuration: ConfigurationBody,
+            message: Type.Optional(Message),
+            labels: Type.Optional(Labels),
+          }),
+          response: { 201: VersionBody },
+        },
+      },
+      async (request, reply) => {
+        const { principal, origin, body } = request;
+        const parentVersion = parentVersionOf(body.parent_version, request.headers['if-match']);
+        const configuration = readWritten(body.configuration as JsonObject);
+        const version = await db.transaction(async (tx) =>
+          versions.publishVersion(tx, {
+            namespace: await namespaces.getNamespace(tx, nameOf(request)),
+            parentVersion,
+            configuration,
+            mayReveal: principal.permissions.has('configuration:reveal'),
+            message: body.message,
+            labels: body.labels,
+            origin,
+          }),
+        );
+        return reply.code(201).header('etag', `"${version.version}"`).send(versionToWire(version));
+      },
+    );
+    app.get(
+      '/v1/services/:service/:namespace/latest',
+      {
+        config: { auth: { permission: 'configuration:read' } },
+        schema: {
+          summary: 'The number of the newest version',
+          tags,
+          operationId: 'getLatestVersion',
+          params,
+          response: { 200: strictObject({ version: Type.Integer() }) },
+        },
+      },
+      async (request, reply) => {
+        const { latestVersion } = await db.read((tx) => namespaces.getNamespace(tx, nameOf(request)));
+        return reply.header('etag', `"${latestVersion}"`).send({ version: latestVersion });
+      },
+    );
+    app.get(
+      '/v1/services/:service/:namespace/versions',
+      {
+        config: { auth: { permission: 'configuration:read' } },
+        schema: {
+          summary: 'List versions, newest first',
+          tags,
+          operationId: 'listVersions',
+          params,
+          querystring: PageQuery,
+          response: { 200: pageOf(VersionSummaryBody) },
+        },
+      },
+      async (request) => {
+        const { limit = 50, cursor } = request.query;
+        const before = decodeCursor(cursor, 1)?.map(Number)[0];
+        const rows = await db.read(async (tx) => {
+          const namespace = await namespaces.getNamespace(tx, nameOf(request));
+          return listVersions(tx, namespace.id, { before, limit: limit + 1 });
+        });
+        return pageFrom(rows, limit, (row) => [row.version], summaryToWire);
+      },
+    );
+    app.get(
+      '/v1/services/:service/:namespace/:version',
+      {
+        config: { auth: { permission: 'configuration:read' } },
+        schema: {
+          summary: 'Read a version; secrets by fingerprint',
+          tags,
+          operationId: 'getVersion',
+          params: versionParams,
+          response: { 200: VersionBody },
+        },
+      },
+      async (request, reply) => {
+        const { version } = await read(request, Number(request.params.version));
+        return reply.header('etag', `"${version.version}"`).send(versionToWire(version));
+      },
+    );
+    app.get(
+      '/v1/services/:service/:namespace/:version/compare',
+      {
+        config: { auth: { permission: 'configuration:read' } },
+        schema: {
+          summary: 'What a version changed',
+          description: 'Secrets are compared, and shown, by fingerprint.',
+          tags,
+          operationId: 'compareVersion',
+          params: versionParams,
+          querystring: strictObject({
+            with: Type.Optional(
+              Type.String({
+                pattern: '^(parent|previous|[1-9][0-9]{0,8})$',
+                description: '`parent` (default), `previous`, or the number of a version',
+              }),
+            ),
+          }),
+          response: {
+            200: strictObject({ version: Type.Integer(), compared_with: Type.Integer(), ...ChangeBody.properties }),
+          },
+        },
+      },
+      async (request) => {
+        const { with: base = 'parent' } = request.query;
+        const { namespace, version } = await read(request, Number(request.params.version));
+        const number =
+          base === 'parent' ? version.parentVersion : base === 'previous' ? version.version - 1 : Number(base);
+        const other = number === 0 ? undefined : await db.read((tx) => findVersion(tx, namespace.id, number));
+        if (number !== 0 && !other) throw noSuchVersion(number, namespace.latestVersion);
+        return {
+          version: version.version,
+          compared_with: number,
+          ...diffConfigurations(toVisible(other?.effective ?? {}), toVisible(version.effective)),
+        };
+      },
+    );
+    app.post(
+      '/v1/services/:service/:namespace/rollback',
+      {
+        config: { auth: { permission: 'configuration:publish' } },
+        schema: {
+          summary: 'Publish the content of an older version as a new one',
+          tags,
+          operationId: 'rollBack',
+          params,
+          body: strictObject({
+            version: Type.Integer({ minimum: 1, maximum: 999_999_999, description: 'the version to restore' }),
+            parent_version: Type.Optional(ParentVersion),
+            message: Type.Optional(Message),
+            labels: Type.Optional(Labels),
+          }),
+          response: { 201: VersionBody },
+        },
+      },
+      async (request, reply) => {
+        const { origin, body } = request;
+        const version = await db.transaction(async (tx) =>
+          versions.rollback(tx, {
+            namespace: await namespaces.getNamespace(tx, nameOf(request)),
+            restores: body.version,
+            parentVersion: body.parent_version,
+            message: body.message,
+            labels: body.labels,
+            origin,
+          }),
+        );
+        return reply.code(201).header('etag', `"${version.version}"`).send(versionToWire(version));
+      },
+    );
+  };
+}
+
+/** The version that the writer has seen: the member of the body, or an entity tag (RFC 9110 §13.1.1). */
+function parentVersionOf(member: number | undefined, ifMatch: string | undefined): number {
+  const tagged = ifMatch === undefined ? undefined : /^"(0|[1-9][0-9]{0,8})"$/.exec(ifMatch)?.[1];
+  if (ifMatch !== undefined && tagged === undefined) {
+    throw invalidField('If-Match', 'is not the ETag of a version', 'use the form "41"');
+  }
+  if (member !== undefined && tagged !== undefined && member !== Number(tagged)) {
+    throw invalidField('parent_version', 'differs from If-Match', 'send one of the two');
+  }
+  const parent = member ?? (tagged === undefined ? undefined : Number(tagged));
+  if (parent === undefined) {
+    throw invalidField('parent_version', 'is missing', 'name the version you started from, 0 for the first');
+  }
+  return parent;
+}
+
+function noSuchVersion(number: number, latest: number): AppError {
+  return new AppError('kernel.not_found', { detail: `There is no version ${number}; the newest is ${latest}.` });
+}
