@@ -13,6 +13,10 @@ export const exitCodes = {
   unreachable: 4,
   /** There is no login, or it has ended. */
   loginNeeded: 5,
+  /** As shells say it: what was to be run was found and cannot be started. */
+  notRunnable: 126,
+  /** As shells say it: what was to be run was not found. */
+  notFound: 127,
   /** Ended from the keyboard. */
   interrupted: 130,
 } as const;
@@ -31,6 +35,12 @@ export const cliErrorTable = {
   'cli.unreachable': { title: 'The server cannot be reached', exit: exitCodes.unreachable },
   'cli.not_gatehouse': { title: 'The answer is not one of Gatehouse', exit: exitCodes.failed },
   'cli.login_needed': { title: 'A login is needed', exit: exitCodes.loginNeeded },
+  'cli.agent_configuration': { title: 'The configuration of the agent cannot be used', exit: exitCodes.usage },
+  'cli.agent_refused': { title: 'The server refuses this agent', exit: exitCodes.loginNeeded },
+  'cli.copy_refused': { title: 'The local copy cannot be used', exit: exitCodes.notVerified },
+  'cli.configuration_refused': { title: 'The configuration cannot be applied', exit: exitCodes.failed },
+  'cli.command_not_run': { title: 'The program cannot be started', exit: exitCodes.notRunnable },
+  'cli.command_not_found': { title: 'The program was not found', exit: exitCodes.notFound },
   'cli.interrupted': { title: 'Interrupted', exit: exitCodes.interrupted },
   'cli.internal': { title: 'Something went wrong in this program', exit: exitCodes.failed },
 } as const satisfies Record<string, { title: string; exit: ExitCode }>;
