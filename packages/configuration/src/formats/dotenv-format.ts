@@ -62,6 +62,9 @@ function readValue(
     if (content === undefined) {
       return wrong('has # in a value without quotes, where readers cut it off', 'put the value in quotes', lineEnd);
     }
+    if (start === lineEnd && text[start - 1] !== '=') {
+      return wrong('has only spaces after =, which readers understand differently', `write ${key}=`, lineEnd);
+    }
     return accepted(content, lineEnd, place, true);
   }
   const close = text.indexOf(quote, start + 1);

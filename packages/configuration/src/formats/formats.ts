@@ -80,16 +80,14 @@ function problemsOf(key: string, value: JsonObject[string], line: number | undef
   }
 }
 
+const writers: Readonly<Record<ConfigurationFormat, (configuration: JsonObject) => ConfigurationText>> = {
+  env: writeDotenv,
+  json: (configuration) => ({ text: writeJson(configuration), hidden: [] }),
+  yaml: (configuration) => ({ text: writeYaml(configuration), hidden: [] }),
+  properties: writeProperties,
+};
+
 /** Writes a configuration as a text of the format. Secrets are written as they are given: masked, or revealed. */
 export function formatConfiguration(format: ConfigurationFormat, configuration: JsonObject): ConfigurationText {
-  switch (format) {
-    case 'env':
-      return writeDotenv(configuration);
-    case 'json':
-      return { text: writeJson(configuration), hidden: [] };
-    case 'yaml':
-      return { text: writeYaml(configuration), hidden: [] };
-    case 'properties':
-      return writeProperties(configuration);
-  }
+  return writers[format](configuration);
 }

@@ -1,5 +1,6 @@
 import type { JsonObject, JsonValue } from '@gatehouse/contracts';
 import {
+  Document,
   isAlias,
   isScalar,
   LineCounter,
@@ -7,7 +8,6 @@ import {
   type Pair,
   parseDocument,
   type Scalar,
-  stringify,
   visit,
 } from 'yaml';
 import { type Entries, maxValueDepth, printable } from './entries.ts';
@@ -31,7 +31,8 @@ export function readYaml(text: string, entries: Entries): void {
     uniqueKeys: true,
     prettyErrors: false,
     schema: 'core',
-    logLevel: 'silent',
+    // Not 'silent', which passes over a second document.
+    logLevel: 'error',
   });
   const lineAt = (offset: number | undefined): number => Math.max(1, counter.linePos(offset ?? 0).line);
   for (const { message, pos } of [...document.errors, ...document.warnings].slice(0, 10)) {
@@ -142,5 +143,21 @@ function depthOf(value: JsonValue): number {
 
 /** Writes YAML that readers of YAML 1.1 and 1.2 read the same: `no`, `0123`, `12:30` and dates are in quotes. */
 export function writeYaml(configuration: JsonObject): string {
-  return stringify(configuration, { schema: 'core', compat: 'yaml-1.1', lineWidth: 0, aliasDuplicateObjects: false });
+  const document = new Document(configuration, { schema: 'core', compat: 'yaml-1.1', aliasDuplicateObjects: false });
+  visit(document, {
+    Scalar: (position, node) => {
+      if (typeof node.value === 'string') node.type = styleOf(node.value, position === 'key');
+    },
+  });
+  // What some readers take for a line break or for nothing stands in double quotes here, where it may be escaped.
+  return document
+    .toString({ lineWidth: 0 })
+    .replace(/[\u007f-\u00a0\u2028\u2029\ufeff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+/** Plain or as a block where nobody can take it for something else, else in double quotes. */
+function styleOf(text: string, isKey: boolean): Scalar.Type {
+  if (/^[A-Za-z0-9_./$](?:[\w./@+, -]*[\w./@+-])?$/.test(text)) return 'PLAIN';
+  const isBlock = !isKey && /^[!-~][ -~\n]*\n$/.test(text) && !/ \n|\n\n$|\n /.test(text);
+  return isBlock ? 'BLOCK_LITERAL' : 'QUOTE_DOUBLE';
 }
