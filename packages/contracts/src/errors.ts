@@ -32,6 +32,8 @@ export const errorTable = {
   'identity.not_active': { status: 409, title: 'This is not possible in the present status' },
   'identity.last_operator': { status: 409, title: 'The last active operator has to stay' },
   'identity.foreign_account': { status: 403, title: 'Another organization administers this account' },
+  'identity.member_exists': { status: 409, title: 'The user is a member already' },
+  'identity.home_organization': { status: 409, title: 'The organization that has the account keeps it as a member' },
   'identity.role_too_high': { status: 403, title: 'This needs permissions the caller does not have' },
   'identity.role_exists': { status: 409, title: 'A role of this name exists' },
   'identity.role_in_use': { status: 409, title: 'The role is in use' },

@@ -72,6 +72,24 @@ const table: Row[] = [
     auth: 'users:write',
     object: true,
   },
+  { method: 'GET', route: '/v1/members', auth: 'users:read' },
+  { method: 'POST', route: '/v1/members', payload: { uid: 'nobody-here' }, auth: 'users:write' },
+  { method: 'GET', route: '/v1/members/{uid}', url: `/v1/members/${victim.uid}`, auth: 'users:read', object: true },
+  {
+    method: 'PATCH',
+    route: '/v1/members/{uid}',
+    url: `/v1/members/${victim.uid}`,
+    payload: { roles: [] },
+    auth: 'users:write',
+    object: true,
+  },
+  {
+    method: 'DELETE',
+    route: '/v1/members/{uid}',
+    url: `/v1/members/${victim.uid}`,
+    auth: 'users:write',
+    object: true,
+  },
   { method: 'GET', route: '/v1/me', auth: 'self' },
   { method: 'PUT', route: '/v1/me/password', payload: { current_password: 'x', new_password: 'y' }, auth: 'self' },
   { method: 'GET', route: '/v1/roles', auth: 'roles:read' },
@@ -151,7 +169,12 @@ test('the table names every operation of these resources, with the permission it
     paths: Record<string, Record<string, { 'x-permission'?: string }>>;
   };
   const declared = Object.entries(paths)
-    .filter(([path]) => /^\/v1\/(organizations|users|me|roles|services)(\/|$)/.test(path))
+    .filter(([path]) => /^\/v1\/(organizations|users|members|me|roles|services)(\/|$)/.test(path))
+    // Below a service also stands its configuration, which is another module's.
+    .filter(
+      ([path]) =>
+        !/^\/v1\/services\/./.test(path) || /^\/v1\/services\/{service}(\/(suspend|restore|secrets)\b|$)/.test(path),
+    )
     .flatMap(([path, methods]) =>
       Object.entries(methods).map(([method, it]) => `${method.toUpperCase()} ${path} ${it['x-permission'] ?? 'self'}`),
     );

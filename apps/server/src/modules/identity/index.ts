@@ -18,6 +18,8 @@ import type { Audit } from '../audit/index.ts';
 import type { Keys } from '../keys/index.ts';
 import { createBootstrap } from './bootstrap/bootstrap.ts';
 import { setupRoutes } from './bootstrap/setup-routes.ts';
+import { memberRoutes } from './members/member-routes.ts';
+import { createMembers } from './members/member-service.ts';
 import type { RemoteKeys } from './oauth/client-authentication/client-keys.ts';
 import { createClientCache } from './oauth/clients/client-cache.ts';
 import type { ExchangeToken } from './oauth/grants/token-exchange.ts';
@@ -91,6 +93,8 @@ export function createIdentity(deps: IdentityDeps) {
     roles,
     signatureAlgorithms: () => keys.signatureAlgorithms(),
   });
+  const members = createMembers({ ...deps, users, roles, ending: sessionEnding });
+  const memberThrottle = createThrottle({ db, clock, purpose: 'members' });
   const signInThrottle = createThrottle({ db, clock, purpose: 'sign-in' });
   const reauthenticationThrottle = createThrottle({ db, clock, purpose: 're-authentication' });
   const credentials = createCredentials({ ...deps, passwords, roles, signInThrottle, reauthenticationThrottle });
@@ -131,6 +135,7 @@ export function createIdentity(deps: IdentityDeps) {
   return {
     organizations,
     users,
+    members,
     passwords,
     roles,
     services,
@@ -150,6 +155,7 @@ export function createIdentity(deps: IdentityDeps) {
       setupRoutes({ bootstrap })(app);
       organizationRoutes({ db, organizations })(app);
       userRoutes({ db, users, roles, passwords })(app);
+      memberRoutes({ ...deps, members, users, roles, throttle: memberThrottle })(app);
       meRoutes({ db, users, passwords, credentials })(app);
       roleRoutes({ db, roles })(app);
       serviceRoutes({ db, services, roles })(app);

@@ -91,20 +91,22 @@ test('unknown, wrong, suspended, archived, foreign organization, no password: on
   assert.ok(!JSON.stringify(rows).includes('absent'), 'an unknown name may be a password: it is not kept');
 });
 
-test('a member of several organizations names one', async () => {
+test('a member of several organizations names one, or acts in the one that has the account', async () => {
   const user = await createUser('both');
-  await node.db.transaction((tx) =>
-    node.modules.identity.users.addMember(tx, {
-      organization: 'gatehouse',
-      uid: user.uid,
-      roles: ['auditor'],
-      granter: 'system',
-      origin: system,
-    }),
-  );
+  const { organizations, users } = node.modules.identity;
+  await node.db.transaction(async (tx) => {
+    await organizations.createOrganization(tx, { name: 'initech', origin: system });
+    for (const organization of ['gatehouse', 'initech']) {
+      await users.addMember(tx, { organization, uid: user.uid, roles: ['auditor'], granter: 'system', origin: system });
+    }
+  });
+  const home = await attempt('both', password);
+  assert.equal(home.ok && home.membership.organization, 'acme', 'being made a member elsewhere holds up no sign-in');
+  await node.db.transaction((tx) => organizations.suspendOrganization(tx, { name: 'acme', origin: system }));
   const open = await attempt('both', password);
   assert.equal(!open.ok && open.error.code, 'identity.organization_required');
-  assert.deepEqual(!open.ok && open.error.extensions, { organizations: ['acme', 'gatehouse'] });
+  assert.deepEqual(!open.ok && open.error.extensions, { organizations: ['gatehouse', 'initech'] });
+  await node.db.transaction((tx) => organizations.restoreOrganization(tx, { name: 'acme', origin: system }));
   const closed = await attempt('both', 'wrong');
   assert.equal(!closed.ok && closed.error.code, 'identity.invalid_credentials');
   const chosen = await attempt('both', password, '192.0.2.1', 'gatehouse');

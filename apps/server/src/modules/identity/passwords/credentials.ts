@@ -21,7 +21,7 @@ import type { Attempt, Throttle } from './throttle.ts';
 export interface OfferedCredentials {
   username: string;
   password: string;
-  /** For a member of several organizations: which one to act in. */
+  /** For a member of several organizations: which one to act in; if absent, the one that has the account. */
   organization?: string | undefined;
   origin: Origin;
   /** Record a success here (`user.signed_in`): for sign-ins whose session begins elsewhere, or never. */
@@ -71,6 +71,9 @@ export function createCredentials(deps: {
       const membership = memberships.find((one) => one.organization === organization);
       return membership ? { membership } : { reason: 'not_a_member' };
     }
+    // Not asked for, the organization that has the account: or whoever makes others members would hold up their sign-in.
+    const home = memberships.find((one) => one.organization === user.organization);
+    if (home) return { membership: home };
     const [only, ...others] = memberships;
     if (!only) return { reason: 'not_a_member' };
     if (others.length === 0) return { membership: only };

@@ -11,11 +11,18 @@ export interface SessionEnding {
   endSessionOfGrant(tx: Tx, input: { grantHash: Buffer; reason: string; origin: Origin }): Promise<void>;
   /**
    * Ends everything of a user, on all nodes with the commit: sessions, refresh tokens, grants and browser sign-ins.
-   * `exceptSessionId` spares the session in which the user changes an own credential.
+   * `exceptSessionId` spares the session in which the user changes an own credential; `organization` all sessions but
+   * those in it, for a membership that ends (browser sign-ins stay: they are of no organization).
    */
   endAllOfUser(
     tx: Tx,
-    input: { userId: string; reason: string; origin: Origin; exceptSessionId?: string | undefined },
+    input: {
+      userId: string;
+      reason: string;
+      origin: Origin;
+      exceptSessionId?: string | undefined;
+      organization?: string | undefined;
+    },
   ): Promise<number>;
 }
 
@@ -44,9 +51,16 @@ export function createSessionEnding({ clock, audit }: { clock: Clock; audit: Pic
       await deleteArtifactsOfGrant(tx, grantHash);
       await record(tx, session, reason, origin);
     },
-    async endAllOfUser(tx, { userId, reason, origin, exceptSessionId }) {
-      const ended = await revokeSessionsOfUser(tx, userId, clock.now(), reason, exceptSessionId ?? null);
-      await deleteArtifactsOfUser(tx, userId);
+    async endAllOfUser(tx, { userId, reason, origin, exceptSessionId, organization }) {
+      const ended = await revokeSessionsOfUser(tx, {
+        userId,
+        now: clock.now(),
+        reason,
+        exceptId: exceptSessionId ?? null,
+        organization: organization ?? null,
+      });
+      if (organization === undefined) await deleteArtifactsOfUser(tx, userId);
+      else for (const { grant_hash } of ended) if (grant_hash) await deleteArtifactsOfGrant(tx, grant_hash);
       for (const session of ended) await record(tx, session, reason, origin);
       return ended.length;
     },

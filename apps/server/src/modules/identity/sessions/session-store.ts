@@ -142,17 +142,19 @@ export async function revokeSessionOfGrant(
 const revokeByUserStatement = {
   name: 'identity_revoke_sessions_of_user',
   text: `update identity.sessions set revoked_at = $2, revoked_reason = $3
-    where user_id = $1 and revoked_at is null and ($4::text is null or id <> $4) returning ${columns}`,
+    where user_id = $1 and revoked_at is null and ($4::text is null or id <> $4)
+      and ($5::text is null or organization = $5) returning ${columns}`,
 };
-/** Ends every session of a user, except one when it is named (the one that changes its own password). */
+/**
+ * Ends every session of a user, except one when it is named (the one that changes its own password), or only those in
+ * one organization.
+ */
 export async function revokeSessionsOfUser(
   tx: Tx,
-  userId: string,
-  now: Date,
-  reason: string,
-  exceptId: string | null,
+  ending: { userId: string; now: Date; reason: string; exceptId: string | null; organization: string | null },
 ): Promise<SessionRow[]> {
-  return named<SessionRow>(tx, revokeByUserStatement, [userId, now, reason, exceptId]);
+  const { userId, now, reason, exceptId, organization } = ending;
+  return named<SessionRow>(tx, revokeByUserStatement, [userId, now, reason, exceptId, organization]);
 }
 
 const listStatement = {
