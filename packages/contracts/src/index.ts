@@ -19,6 +19,14 @@ export {
   usernamePattern,
 } from './declaration.ts';
 export { type ErrorCode, errorTable } from './errors.ts';
+export {
+  type EventDescription,
+  type EventName,
+  eventPatternPattern,
+  eventTable,
+  isEventName,
+  matchesEvent,
+} from './events.ts';
 export type { JsonArray, JsonObject, JsonValue } from './json.ts';
 export { builtInRoles, isPermission, operatorPermissions, type Permission, permissions } from './permissions.ts';
 export {

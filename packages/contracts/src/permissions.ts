@@ -22,6 +22,8 @@ export const permissions = [
   'configuration:reveal',
   'declaration:apply',
   'audit:read',
+  'webhooks:read',
+  'webhooks:write',
 ] as const;
 
 /** One of {@link permissions}. */
@@ -67,5 +69,6 @@ export const builtInRoles: Readonly<Record<'admin' | 'developer' | 'auditor', re
     'secrets:read',
     'configuration:read',
     'audit:read',
+    'webhooks:read',
   ],
 };

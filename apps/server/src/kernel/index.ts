@@ -9,6 +9,7 @@ export { type Changes, createChanges } from './changes.ts';
 export { addSeconds, type Clock, createSystemClock, epochSeconds } from './clock.ts';
 export { createDb, type Db, isUniqueViolation, type NamedStatement, named, type Reader, type Tx } from './db/db.ts';
 export { createGroupCommit, type Outcome } from './db/group-commit.ts';
+export { createSharedRead } from './db/shared-read.ts';
 export { migrate, migrationsDir } from './db/migrate.ts';
 export { AppError, type AppErrorOptions, type FieldError, invalidField, isAppError } from './errors.ts';
 export {
@@ -19,7 +20,13 @@ export {
   setAuthenticator,
   unauthenticated,
 } from './http/auth.ts';
-export { createGuardedFetch, type FetchedDocument, FetchRefused, type GuardedFetch } from './http/guarded-fetch.ts';
+export {
+  createGuardedFetch,
+  type FetchedDocument,
+  FetchRefused,
+  type GuardedFetch,
+  isPrivateAddress,
+} from './http/guarded-fetch.ts';
 export { healthRoutes, type ReadinessCheck } from './http/health-routes.ts';
 export { type App, createHttp, maxBodyBytes, maxBodyDepth } from './http/http.ts';
 export { installOpenApi, serveOpenApi } from './http/openapi.ts';

@@ -15,11 +15,14 @@ export class FetchRefused extends Error {
     | 'too_large'
     | 'timeout'
     | 'unreachable';
+  /** What was answered, when it was answered. */
+  readonly status: number | undefined;
 
-  constructor(reason: FetchRefused['reason'], message: string, cause?: unknown) {
-    super(message, cause === undefined ? {} : { cause });
+  constructor(reason: FetchRefused['reason'], message: string, options: { cause?: unknown; status?: number } = {}) {
+    super(message, options.cause === undefined ? {} : { cause: options.cause });
     this.name = 'FetchRefused';
     this.reason = reason;
+    this.status = options.status;
   }
 }
 
@@ -87,7 +90,7 @@ export function createGuardedFetch({ allowedOrigins }: { allowedOrigins: readonl
         fail(
           error instanceof FetchRefused
             ? error
-            : new FetchRefused('unreachable', `${url.origin} cannot be reached`, error),
+            : new FetchRefused('unreachable', `${url.origin} cannot be reached`, { cause: error }),
         ),
       );
       request.on('response', (response) => {
@@ -102,10 +105,12 @@ export function createGuardedFetch({ allowedOrigins }: { allowedOrigins: readonl
 async function readAnswer(response: IncomingMessage, url: URL, maxBytes: number): Promise<FetchedDocument> {
   const status = response.statusCode ?? 0;
   if (status >= 300 && status < 400 && status !== 304) {
-    throw new FetchRefused('redirect', `${url.origin} answered with a redirect; register the final address`);
+    throw new FetchRefused('redirect', `${url.origin} answered with a redirect; register the final address`, {
+      status,
+    });
   }
   if (status !== 304 && (status < 200 || status > 299)) {
-    throw new FetchRefused('bad_status', `${url.origin} answered with status ${status}`);
+    throw new FetchRefused('bad_status', `${url.origin} answered with status ${status}`, { status });
   }
   const chunks: Uint8Array[] = [];
   let length = 0;
@@ -113,12 +118,12 @@ async function readAnswer(response: IncomingMessage, url: URL, maxBytes: number)
     for await (const chunk of response as AsyncIterable<Uint8Array>) {
       length += chunk.length;
       if (length > maxBytes)
-        throw new FetchRefused('too_large', `${url.origin} answered with more than ${maxBytes} bytes`);
+        throw new FetchRefused('too_large', `${url.origin} answered with more than ${maxBytes} bytes`, { status });
       chunks.push(chunk);
     }
   } catch (error) {
     if (error instanceof FetchRefused) throw error;
-    throw new FetchRefused('unreachable', `${url.origin} broke off its answer`, error);
+    throw new FetchRefused('unreachable', `${url.origin} broke off its answer`, { cause: error });
   }
   return { status, body: new Uint8Array(Buffer.concat(chunks)), headers: response.headers };
 }
