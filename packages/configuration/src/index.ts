@@ -36,3 +36,11 @@ export {
   type WrittenConfiguration,
   type WrittenValue,
 } from './values.ts';
+export {
+  BundleError,
+  type BundleExpectations,
+  type BundleRefusal,
+  bundleValues,
+  maxBundleBytes,
+  verifyBundle,
+} from './verify-bundle.ts';

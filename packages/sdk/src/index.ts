@@ -10,13 +10,8 @@ export { type SealOptions, sealTo } from './client/seal.ts';
 export { type CreateSessionOptions, createSession, refreshSession, type Session } from './client/session.ts';
 export { type Clock, systemClock } from './clock.ts';
 export type { AgentIdentity, AgentIdentityOptions } from './configuration/agent-identity.ts';
-export type {
-  ConfigurationValue,
-  ConfigurationVersion,
-  Follower,
-  FollowerOptions,
-  NamespaceStatus,
-} from './configuration/follower.ts';
+export type { ConfigurationValue, ConfigurationVersion } from './configuration/configuration-version.ts';
+export type { Follower, FollowerOptions, NamespaceStatus } from './configuration/follower.ts';
 export type { InstanceState, RestartSlot, RolloutClient } from './configuration/rollout-client.ts';
 export { errorCodes, GatehouseError, type GatehouseErrorCode, isGatehouseError } from './errors.ts';
 export type { Fetch, HttpOptions } from './http/request.ts';

@@ -6,35 +6,7 @@ import type { Clock } from '../clock.ts';
 import type { GatehouseError } from '../errors.ts';
 import type { HttpOptions } from '../http/request.ts';
 import type { AgentIdentity } from './agent-identity.ts';
-
-/** A JSON value, as it is kept: nobody may change it. */
-export type ConfigurationValue =
-  | string
-  | number
-  | boolean
-  | null
-  | readonly ConfigurationValue[]
-  | { readonly [key: string]: ConfigurationValue };
-
-/** One verified version of a namespace, secrets opened. */
-export interface ConfigurationVersion {
-  readonly namespace: string;
-  readonly version: number;
-  /** The version's place in the chain. */
-  readonly hash: string;
-  /** RFC 3339. */
-  readonly publishedAt: string;
-  /** `author`, `rollback`, `refresh`, `automatic_rollback`. */
-  readonly kind: string;
-  /** Everything in plain text: do not log it. */
-  readonly values: Readonly<Record<string, ConfigurationValue>>;
-  /** The keys whose values are secrets. */
-  readonly secretKeys: readonly string[];
-  /** Keys created, changed or deleted since the version that was accepted before; all keys for the first one. */
-  readonly changedKeys: readonly string[];
-  /** Whether it was fetched now or comes from the local copy. */
-  readonly source: 'server' | 'copy';
-}
+import type { ConfigurationVersion } from './configuration-version.ts';
 
 /**
  * Where one namespace stands.

@@ -24,7 +24,7 @@ export interface HttpAnswer {
   text: string;
 }
 
-const maxAnswerBytes = 1024 * 1024;
+const usualAnswerBytes = 1024 * 1024;
 const loopbackHosts = new Set(['localhost', '127.0.0.1', '[::1]']);
 
 /** Parses an address from the configuration, or throws `configuration_invalid` with the name of the option. */
@@ -55,22 +55,48 @@ export function issuerUrl(issuer: string, path: string, http: HttpOptions): stri
   return url.toString();
 }
 
+/** Bounds of one exchange that differ from the usual ones. */
+export interface ExchangeBounds {
+  /** Largest answer. Default 1 MiB. */
+  maxAnswerBytes?: number;
+  /** Ends the exchange: it rejects with the signal's reason. */
+  signal?: AbortSignal;
+}
+
 /** One exchange. Rejects with `server_unavailable` when no complete answer arrived; any status is an answer. */
-export async function request(url: string, init: RequestInit, http: HttpOptions): Promise<HttpAnswer> {
+export async function request(
+  url: string,
+  init: RequestInit,
+  http: HttpOptions,
+  bounds: ExchangeBounds = {},
+): Promise<HttpAnswer> {
   const send = http.fetch ?? fetch;
-  const signal = AbortSignal.timeout(http.timeoutMilliseconds ?? 5000);
+  const { signal, maxAnswerBytes = usualAnswerBytes } = bounds;
+  signal?.throwIfAborted();
+  const ending = new AbortController();
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    ending.abort();
+  }, http.timeoutMilliseconds ?? 5000);
+  const end = () => ending.abort();
+  signal?.addEventListener('abort', end, { once: true });
   try {
-    const response = await send(url, { ...init, redirect: 'manual', signal });
-    return { status: response.status, headers: response.headers, text: await readBounded(response) };
+    const response = await send(url, { ...init, redirect: 'manual', signal: ending.signal });
+    return { status: response.status, headers: response.headers, text: await readBounded(response, maxAnswerBytes) };
   } catch (cause) {
+    signal?.throwIfAborted();
     if (cause instanceof GatehouseError) throw cause;
     const host = new URL(url).host;
-    const why = signal.aborted ? 'did not answer in time' : 'could not be reached';
+    const why = isLate ? 'did not answer in time' : 'could not be reached';
     throw new GatehouseError('server_unavailable', `${host} ${why}.`, { cause });
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', end);
   }
 }
 
-async function readBounded(response: Response): Promise<string> {
+async function readBounded(response: Response, maxAnswerBytes: number): Promise<string> {
   if (response.body === null) return '';
   const chunks: Uint8Array[] = [];
   let bytes = 0;
@@ -108,7 +134,7 @@ const clientErrors = new Set(['invalid_client', 'unauthorized_client', 'unsuppor
  */
 export function failureOf(
   answer: HttpAnswer,
-  refused: 'secret_refused' | 'sign_in_refused',
+  refused: 'secret_refused' | 'sign_in_refused' | 'agent_refused',
   what: string,
 ): GatehouseError {
   let body: Record<string, unknown> = {};
