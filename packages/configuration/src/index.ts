@@ -26,6 +26,7 @@ export {
   formatOfFile,
   parseConfiguration,
 } from './formats/formats.ts';
+export { typescriptName, typescriptType } from './formats/typescript-type.ts';
 export {
   isVisibleSecret,
   type KeyReference,
