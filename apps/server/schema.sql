@@ -40,7 +40,7 @@ create table audit.entries (
   user_agent text,
   details jsonb not null,
   constraint entries_pkey PRIMARY KEY ("position"),
-  constraint entries_actor_type_check CHECK ((actor_type = ANY (ARRAY['user'::text, 'service'::text, 'system'::text, 'anonymous'::text]))),
+  constraint entries_actor_type_check CHECK ((actor_type = ANY (ARRAY['user'::text, 'service'::text, 'agent'::text, 'system'::text, 'anonymous'::text]))) NOT VALID,
   constraint entries_check CHECK (((target_type IS NULL) = (target_id IS NULL))),
   constraint entries_outcome_check CHECK ((outcome = ANY (ARRAY['success'::text, 'failure'::text])))
 );

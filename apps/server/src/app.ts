@@ -19,7 +19,7 @@ import {
   serveOpenApi,
   setAuthenticator,
 } from './kernel/index.ts';
-import { createAudit } from './modules/audit/index.ts';
+import { createAudit, createWebhooks } from './modules/audit/index.ts';
 import { createConfiguration } from './modules/configuration/index.ts';
 import { createDeclaration } from './modules/declaration/index.ts';
 import { createIdentity, type Identity } from './modules/identity/index.ts';
@@ -89,6 +89,7 @@ async function wire(
   const routes = [
     healthRoutes({ db, clock, metrics, version, checks }),
     modules.audit.routes,
+    modules.webhooks.routes,
     modules.keys.routes,
     modules.identity.routes,
     modules.secrets.routes,
@@ -144,6 +145,7 @@ async function createModules(deps: ModuleDeps) {
     auditKeys: async () => ({ keys: keys.auditKeys().map((key) => ({ ...key })) }),
   });
   const keys: Keys = createKeys({ ...deps, audit, rootKeys });
+  const webhooks = createWebhooks({ ...deps, audit, sealing: keys });
   const identity: Identity = createIdentity({
     ...deps,
     audit,
@@ -163,7 +165,7 @@ async function createModules(deps: ModuleDeps) {
   const configuration = createConfiguration({ ...deps, audit, keys, identity });
   const declaration = createDeclaration({ ...deps, audit, identity, secrets });
   return {
-    modules: { audit, keys, identity, secrets, configuration, declaration },
-    lifecycle: [keys, audit, identity, declaration],
+    modules: { audit, webhooks, keys, identity, secrets, configuration, declaration },
+    lifecycle: [keys, audit, webhooks, identity, declaration],
   };
 }

@@ -43,8 +43,10 @@ export interface Member {
 }
 
 /** Starts the fixture. */
-export async function createAccountsFixture(): Promise<AccountsFixture> {
-  const node = await createTestApp();
+export async function createAccountsFixture(
+  options: Parameters<typeof createTestApp>[0] = {},
+): Promise<AccountsFixture> {
+  const node = await createTestApp(options);
   const operator = await node.operatorToken();
 
   const call: AccountsFixture['call'] = async (method, url, { token, organization, payload, node: on = node } = {}) => {

@@ -9,6 +9,7 @@
  * writer or for the sealer; sequences are 1, 2, 3 … without gap or repeat and do not rest on clocks; what caused
  * something has a lower sequence than what followed from its commit; no secret and no control character is kept.
  *
+ * In `webhooks/`: who is told of entries; its front door says more.
  * Elsewhere: the signing keys (`keys`, handed in as functions), who may read what (`identity`), and the verifier,
  * which is the command line program's own code (`apps/cli/src/audit`) and shares nothing with this module.
  */
@@ -23,6 +24,7 @@ export type { AuditKeys } from './audit-routes.ts';
 export type { NewEntry, Outcome } from './entry.ts';
 export { checkpointPolicy } from './entry-rules.ts';
 export type { SignCheckpoint } from './sealer.ts';
+export { createWebhooks, type Webhooks } from './webhooks/index.ts';
 
 /** What the audit trail needs. `signCheckpoint` and `auditKeys` come from the keys module, which is above this one. */
 export interface AuditDeps {
@@ -39,7 +41,11 @@ export type Audit = ReturnType<typeof createAudit>;
 
 /** Creates the audit trail of this node; `start` begins sealing. */
 export function createAudit({ db, clock, random, log, signCheckpoint, auditKeys }: AuditDeps) {
-  const sealer = createSealer({ db, clock, log, signCheckpoint });
+  const sealedListeners = new Set<() => void>();
+  const onSealed = () => {
+    for (const listener of sealedListeners) listener();
+  };
+  const sealer = createSealer({ db, clock, log, signCheckpoint, onSealed });
   return {
     routes: createAuditRoutes({ db, auditKeys }),
     /** Records what the caller's transaction does. When it throws, the transaction must not commit. */
@@ -54,6 +60,10 @@ export function createAudit({ db, clock, random, log, signCheckpoint, auditKeys 
         tx,
         entries.map((entry) => prepareEntry(entry, random.id('audit'), now)),
       );
+    },
+    /** Runs `listener` after this node has sealed entries. */
+    onSealed(listener: () => void): void {
+      sealedListeners.add(listener);
     },
     /** Seals all committed entries now, unless another node is at it; returns how many this call sealed. */
     sealPending: sealer.sealPending,

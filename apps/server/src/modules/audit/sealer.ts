@@ -29,11 +29,14 @@ export function createSealer({
   clock,
   log,
   signCheckpoint,
+  onSealed,
 }: {
   db: Db;
   clock: Clock;
   log: Logger;
   signCheckpoint: SignCheckpoint;
+  /** Runs after entries were sealed by this node. */
+  onSealed: () => void;
 }): Sealer {
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> | undefined;
@@ -63,6 +66,7 @@ export function createSealer({
       total += batch.sealed;
       more = batch.more;
     }
+    if (total > 0) onSealed();
     return total;
   };
 
