@@ -87,6 +87,16 @@ test('nobody writes code into it, and a schema that refers to itself ends', () =
   );
 });
 
+test('references that multiply end too', () => {
+  const $defs = Object.fromEntries(
+    Array.from({ length: 14 }, (_, level) => [
+      `d${level}`,
+      { properties: Object.fromEntries('abcdefgh'.split('').map((name) => [name, { $ref: `#/$defs/d${level + 1}` }])) },
+    ]),
+  );
+  assert.ok(typeOf({ schema: { properties: { x: { $ref: '#/$defs/d0' } }, $defs } }).length < 1_000_000);
+});
+
 test('the name of the type', () => {
   assert.equal(typescriptName('billing', 'default'), 'BillingConfiguration');
   assert.equal(typescriptName('bill-ing', 'eu_west'), 'BillIngEuWestConfiguration');

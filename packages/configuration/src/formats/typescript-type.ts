@@ -4,6 +4,8 @@ import { isVisibleSecret } from '../values.ts';
 
 /** Deepest nesting that is written out; below, and where a schema says more than a type can, it is `unknown`. */
 const maxDepth = 16;
+/** Most schemas that are written out. */
+const maxSchemas = 5000;
 
 /**
  * A TypeScript interface for a namespace: from its JSON Schema, or without one from the values of a version. It is
@@ -21,7 +23,9 @@ export function typescriptType({
   /** A sentence for the comment above the type. */
   about: string;
 }): string {
-  const body = schema ? schemaType(schema, { root: schema, depth: 0 }) : membersOf(configuration);
+  const body = schema
+    ? schemaType(schema, { root: schema, depth: 0, refs: ['#'], budget: { left: maxSchemas } })
+    : membersOf(configuration);
   const declaration = body.startsWith('{') ? `export interface ${name} ${body}` : `export type ${name} = ${body};`;
   return `${comment(about, '')}${declaration}\n`;
 }
@@ -89,13 +93,21 @@ function valueType(value: JsonValue, depth: number): string {
 interface Place {
   readonly root: JsonObject;
   readonly depth: number;
+  /** References on the way here: one that comes again is `unknown`. */
+  readonly refs: readonly string[];
+  /** Schemas that may still be visited: references can multiply without end. */
+  readonly budget: { left: number };
 }
 
 function schemaType(schema: JsonValue | undefined, place: Place): string {
   if (schema === undefined || typeof schema === 'boolean' || !isJsonObject(schema)) return 'unknown';
-  if (place.depth > maxDepth) return 'unknown';
+  place.budget.left -= 1;
+  if (place.depth > maxDepth || place.budget.left < 0) return 'unknown';
   const { $ref: ref, const: only, enum: some, anyOf, oneOf, allOf, type } = schema as Record<string, JsonValue>;
-  if (typeof ref === 'string') return schemaType(referred(place.root, ref), { ...place, depth: place.depth + 1 });
+  if (typeof ref === 'string') {
+    if (place.refs.includes(ref)) return 'unknown';
+    return schemaType(referred(place.root, ref), { ...place, depth: place.depth + 1, refs: [...place.refs, ref] });
+  }
   if (only !== undefined) return literal(only);
   if (Array.isArray(some)) return union(some.map(literal));
   const either = anyOf ?? oneOf;
