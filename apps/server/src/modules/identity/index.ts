@@ -136,6 +136,15 @@ export function createIdentity(deps: IdentityDeps) {
     organizations,
     users,
     members,
+    /** Sessions of a fixed length, for a layer that renews them by credentials of its own. */
+    fixedSessions: {
+      create: sessions.createFixedSession,
+      renew: sessions.renewFixedSession,
+      find: sessions.findLivingSession,
+      end: sessionEnding.endSession,
+    },
+    /** Slows down what a layer above lets anybody try; counters of its own for each purpose. */
+    createThrottle: (purpose: string) => createThrottle({ db, clock, purpose }),
     passwords,
     roles,
     services,

@@ -7,7 +7,7 @@ import type { SessionEnding } from '../sessions/session-ending.ts';
 import type { Membership } from '../users/user.ts';
 import type { UserChange, Users } from '../users/user-service.ts';
 import { countOtherOperators, findMembership, findUserForUpdate, lockOperators } from '../users/user-store.ts';
-import { deleteMembership } from './member-store.ts';
+import { deleteMembership, listMembers } from './member-store.ts';
 
 /** Who is a member of an organization, whichever organization has the account. */
 export interface Members {
@@ -16,6 +16,8 @@ export interface Members {
    * not there unless it is active: nothing about it is told but that it can be added.
    */
   addMember(tx: Tx, change: UserChange & { roles: readonly string[] }): Promise<Membership>;
+  /** Members by uid, a page. */
+  listMembers: typeof listMembers;
   /** Ends a membership and the user's sessions in this organization. The organization that has the account keeps it. */
   removeMember(tx: Tx, change: UserChange): Promise<void>;
 }
@@ -29,6 +31,7 @@ export function createMembers(deps: {
 }): Members {
   const { audit, users, roles, ending } = deps;
   return {
+    listMembers,
     async addMember(tx, change) {
       const { organization, uid, granter } = change;
       if (organization === operatorOrganization) assertCovers(granter, { permissions: [], operator: true });

@@ -8,6 +8,7 @@ import {
   isAppError,
   type Origin,
   type Random,
+  type Reader,
   type Tx,
 } from '../../../kernel/index.ts';
 import type { Audit } from '../../audit/index.ts';
@@ -22,9 +23,9 @@ import { accessTokenSeconds, maxAudiences, sessionAbsoluteSeconds } from '../tok
 import { idleEnd, issueRefreshToken, refreshTokenHash } from '../tokens/refresh-rotation.ts';
 import type { RefreshSession } from '../tokens/refresh-service.ts';
 import { findRefreshToken } from '../tokens/refresh-store.ts';
-import { findMember } from '../tokens/subject-store.ts';
+import { findMember, type MemberRow } from '../tokens/subject-store.ts';
 import type { SessionEnding } from './session-ending.ts';
-import { insertSession } from './session-store.ts';
+import { findSession, insertSession, type SessionRow, touchSession } from './session-store.ts';
 
 /** The client of headless sessions: Gatehouse itself. */
 export const headlessClientId = 'gatehouse';
@@ -37,6 +38,14 @@ export interface SignIn {
   readonly credentials?: string | undefined;
   readonly organization?: string | undefined;
   readonly audience?: readonly string[] | undefined;
+}
+
+/** A session that has just begun. */
+export interface BegunSession {
+  readonly id: string;
+  readonly uid: string;
+  readonly now: Date;
+  readonly absoluteExpiresAt: Date;
 }
 
 /** The answer, as a token endpoint gives it (RFC 6749 §5.1). */
@@ -111,79 +120,146 @@ export function createSessionService(deps: {
     scope: claims.scope,
   });
 
+  /** Begins a session of at most `absoluteSeconds`; `also` runs in its transaction, for what belongs to it. */
+  const begin = async <T>(
+    input: SignIn,
+    origin: Origin,
+    options: { absoluteSeconds: number; also: (tx: Tx, session: BegunSession) => Promise<T> },
+  ): Promise<{ claims: AccessTokenClaims; result: T }> => {
+    const { username, password } = await read(input);
+    const verdict = await deps.credentials.verifyCredentials({
+      username,
+      password,
+      organization: input.organization,
+      origin,
+    });
+    if (!verdict.ok) throw verdict.error;
+    const { user, membership, passwordHash } = verdict;
+    const { organization } = membership;
+    const refuse = (tx: Tx, reason: string) => deps.credentials.recordRefusal(tx, origin, reason, user);
+    const audience = await audienceFor(organization, input.audience).catch(async (error: unknown) => {
+      // The password was right: an attempt, whatever else was wrong with the request.
+      if (isAppError(error)) await db.transaction((tx) => refuse(tx, 'unknown_audience'));
+      throw error;
+    });
+    const now = clock.now();
+    const sessionId = random.id('ses');
+    const claims = tokens.claimsOf({
+      subject: user.uid,
+      clientId: headlessClientId,
+      audience,
+      organization,
+      roles: verdict.roles.names,
+      scope: scopeFor(audience, sessionScope),
+      sessionId,
+      authenticatedAt: now,
+    });
+    const signedIn: Origin = { ...origin, actor: { type: 'user', id: user.uid }, organization };
+    const absoluteExpiresAt = addSeconds(now, options.absoluteSeconds);
+    const begun = await db.transaction(async (tx) => {
+      if (!(await deps.credentials.isUnchanged(tx, { uid: user.uid, passwordHash }))) {
+        await refuse(tx, 'password_changed');
+        return undefined;
+      }
+      await insertSession(tx, {
+        id: sessionId,
+        kind: 'headless',
+        userId: user.uid,
+        organization,
+        clientId: headlessClientId,
+        grantHash: null,
+        scope: sessionScope.join(' '),
+        audience,
+        address: origin.address ?? null,
+        userAgent: origin.userAgent ?? null,
+        authenticatedAt: now,
+        now,
+        expiresAt: idleEnd(now, absoluteExpiresAt),
+        absoluteExpiresAt,
+      });
+      await audit.append(tx, {
+        action: 'session.created',
+        organization,
+        origin: signedIn,
+        target: { type: 'session', id: sessionId },
+        details: {
+          kind: 'headless',
+          user: user.uid,
+          client_id: headlessClientId,
+          sealed: input.credentials !== undefined,
+        },
+      });
+      await audit.append(tx, issueEntry({ claims, grant: 'session', origin: signedIn }));
+      return { result: await options.also(tx, { id: sessionId, uid: user.uid, now, absoluteExpiresAt }) };
+    });
+    if (!begun) throw new AppError('identity.invalid_credentials', { detail: 'Check both and try again.' });
+    return { claims, result: begun.result };
+  };
+
   return {
     /** Signs in. A new session with each: its id is never one that was there before (N 7.1). */
     async createSession(input: SignIn, origin: Origin): Promise<SessionTokens> {
-      const { username, password } = await read(input);
-      const verdict = await deps.credentials.verifyCredentials({
-        username,
-        password,
-        organization: input.organization,
-        origin,
+      const { claims, result } = await begin(input, origin, {
+        absoluteSeconds: sessionAbsoluteSeconds,
+        also: (tx, { id, now, absoluteExpiresAt }) =>
+          issueRefreshToken(tx, { sessionId: id, clientId: headlessClientId, random, now, absoluteExpiresAt }),
       });
-      if (!verdict.ok) throw verdict.error;
-      const { user, membership, passwordHash } = verdict;
-      const { organization } = membership;
-      const refuse = (tx: Tx, reason: string) => deps.credentials.recordRefusal(tx, origin, reason, user);
-      const audience = await audienceFor(organization, input.audience).catch(async (error: unknown) => {
-        // The password was right: an attempt, whatever else was wrong with the request.
-        if (isAppError(error)) await db.transaction((tx) => refuse(tx, 'unknown_audience'));
-        throw error;
-      });
-      const now = clock.now();
-      const sessionId = random.id('ses');
-      const claims = tokens.claimsOf({
-        subject: user.uid,
-        clientId: headlessClientId,
-        audience,
-        organization,
-        roles: verdict.roles.names,
-        scope: scopeFor(audience, sessionScope),
-        sessionId,
-        authenticatedAt: now,
-      });
-      const signedIn: Origin = { ...origin, actor: { type: 'user', id: user.uid }, organization };
-      const absoluteExpiresAt = addSeconds(now, sessionAbsoluteSeconds);
-      const refreshToken = await db.transaction(async (tx) => {
-        if (!(await deps.credentials.isUnchanged(tx, { uid: user.uid, passwordHash }))) {
-          await refuse(tx, 'password_changed');
-          return undefined;
-        }
-        await insertSession(tx, {
-          id: sessionId,
-          kind: 'headless',
-          userId: user.uid,
-          organization,
+      return answer(claims, result);
+    },
+
+    /**
+     * Signs in for a layer that renews by credentials of its own, which `also` stores in the session's transaction: a
+     * session for our own API of a fixed length, without a refresh token.
+     */
+    async createFixedSession<T>(
+      input: {
+        username: string;
+        password: string;
+        seconds: number;
+        also: (tx: Tx, session: BegunSession) => Promise<T>;
+      },
+      origin: Origin,
+    ): Promise<{ accessToken: string; result: T }> {
+      const { username, password, seconds, also } = input;
+      const signIn = { username, password, audience: [issuer] };
+      const { claims, result } = await begin(signIn, origin, { absoluteSeconds: seconds, also });
+      return { accessToken: await tokens.sign(claims), result };
+    },
+
+    /** Another access token of a fixed session, with the roles of now; undefined when the session has ended. */
+    async renewFixedSession(sessionId: string, origin: Origin): Promise<string | undefined> {
+      const claims = await db.transaction(async (tx) => {
+        const session = await findSession(tx, sessionId);
+        const member = session && (await findLivingMember(tx, session, clock.now()));
+        if (!session || !member) return undefined;
+        const renewed = tokens.claimsOf({
+          subject: session.user_id,
           clientId: headlessClientId,
-          grantHash: null,
-          scope: sessionScope.join(' '),
-          audience,
-          address: origin.address ?? null,
-          userAgent: origin.userAgent ?? null,
-          authenticatedAt: now,
-          now,
-          expiresAt: idleEnd(now, absoluteExpiresAt),
-          absoluteExpiresAt,
+          audience: session.audience,
+          organization: session.organization,
+          roles: (await roles.resolve(tx, session.organization, member.role_ids ?? [])).names,
+          scope: scopeFor(session.audience, session.scope.split(' ').filter(Boolean)),
+          sessionId,
+          authenticatedAt: session.authenticated_at,
         });
+        await touchSession(tx, sessionId, clock.now(), session.absolute_expires_at);
         await audit.append(tx, {
-          action: 'session.created',
-          organization,
-          origin: signedIn,
+          action: 'session.refreshed',
+          organization: session.organization,
+          origin: { ...origin, actor: { type: 'user', id: session.user_id } },
           target: { type: 'session', id: sessionId },
-          details: {
-            kind: 'headless',
-            user: user.uid,
-            client_id: headlessClientId,
-            sealed: input.credentials !== undefined,
-          },
+          details: { client_id: headlessClientId, token_id: renewed.jti },
         });
-        await audit.append(tx, issueEntry({ claims, grant: 'session', origin: signedIn }));
-        return issueRefreshToken(tx, { sessionId, clientId: headlessClientId, random, now, absoluteExpiresAt });
+        return renewed;
       });
-      if (refreshToken === undefined) {
-        throw new AppError('identity.invalid_credentials', { detail: 'Check both and try again.' });
-      }
-      return answer(claims, refreshToken);
+      return claims && tokens.sign(claims);
+    },
+
+    /** Whose fixed session it is, if it has not ended. */
+    async findLivingSession(tx: Reader, sessionId: string): Promise<{ uid: string } | undefined> {
+      const session = await findSession(tx, sessionId);
+      const member = session && (await findLivingMember(tx, session, clock.now()));
+      return member && { uid: member.uid };
     },
 
     /** Refreshes: the next refresh token, and an access token with the roles of now. One error for every refusal. */
@@ -228,6 +304,13 @@ export function createSessionService(deps: {
 }
 
 export type SessionService = ReturnType<typeof createSessionService>;
+
+/** The user of a session, while the session, the account, the membership and the organization live. */
+async function findLivingMember(tx: Reader, session: SessionRow, now: Date): Promise<MemberRow | undefined> {
+  if (session.revoked_at || session.expires_at <= now || session.absolute_expires_at <= now) return undefined;
+  const member = await findMember(tx, session.user_id, session.organization);
+  return member?.active && member.role_ids ? member : undefined;
+}
 
 function refreshRefused(): AppError {
   return new AppError('identity.refresh_refused', { detail: 'Sign in again.' });
