@@ -57,6 +57,15 @@ export const errorTable = {
   'configuration.namespace_exists': { status: 409, title: 'The service has a namespace of this name' },
   'configuration.namespace_in_use': { status: 409, title: 'Other namespaces extend this one' },
   'configuration.version_conflict': { status: 409, title: 'Another version was published in the meantime' },
+  'configuration.invalid_agent_keys': { status: 400, title: 'The keys of the agent are not as they have to be' },
+  'configuration.enrolment_refused': { status: 401, title: 'The token does not let an agent enrol' },
+  'configuration.agent_refused': { status: 401, title: 'The assertion of the agent is not accepted' },
+  'configuration.agent_revoked': { status: 401, title: 'The agent was revoked' },
+  'configuration.enrolment_required': { status: 403, title: 'Secrets are sent to enrolled agents only' },
+  'configuration.service_suspended': { status: 403, title: 'The service is suspended' },
+  'configuration.agent_keys_known': { status: 409, title: 'A key of the agent is not new' },
+  'configuration.too_many_tokens': { status: 409, title: 'The service has too many tokens' },
+  'configuration.too_many_agents': { status: 409, title: 'The service has too many agents' },
   internal: { status: 500, title: 'Something went wrong on our side' },
 } as const satisfies Record<string, { status: number; title: string }>;
 

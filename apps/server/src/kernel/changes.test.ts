@@ -65,3 +65,42 @@ test('a watcher that fails is asked again', async () => {
   await told;
   assert.equal(calls, 2);
 });
+
+test('an announcement is heard with its message on every node, in order, after its commit and not without it', async () => {
+  const other = await node.another();
+  for (const [topic, changes] of [
+    ['news', node.changes],
+    ['news-elsewhere', other.changes],
+  ] as const) {
+    const heard: string[] = [];
+    const all = new Promise<void>((resolve) => {
+      changes.hear(topic, (message) => {
+        heard.push(message);
+        if (message === 'the last one') resolve();
+      });
+      changes.hear('other-news', () => heard.push('of another topic'));
+    });
+    await assert.rejects(
+      node.db.transaction(async (tx) => {
+        await node.changes.announce(tx, topic, 'rolled back');
+        throw new Error('rolled back');
+      }),
+    );
+    for (const message of ['one', 'two words', 'the last one']) {
+      await node.db.transaction((tx) => node.changes.announce(tx, topic, message));
+    }
+    await all;
+    assert.deepEqual(heard, ['one', 'two words', 'the last one']);
+  }
+});
+
+test('who cannot take in an announcement does not keep it from others', async () => {
+  node.changes.hear('broken-news', () => {
+    throw new Error('cannot');
+  });
+  const told = new Promise<string>((resolve) => {
+    node.changes.hear('broken-news', resolve);
+  });
+  await node.db.transaction((tx) => node.changes.announce(tx, 'broken-news', 'still told'));
+  assert.equal(await told, 'still told');
+});

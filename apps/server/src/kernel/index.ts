@@ -9,8 +9,8 @@ export { type Changes, createChanges } from './changes.ts';
 export { addSeconds, type Clock, createSystemClock, epochSeconds } from './clock.ts';
 export { createDb, type Db, isUniqueViolation, type NamedStatement, named, type Reader, type Tx } from './db/db.ts';
 export { createGroupCommit, type Outcome } from './db/group-commit.ts';
-export { createSharedRead } from './db/shared-read.ts';
 export { migrate, migrationsDir } from './db/migrate.ts';
+export { createSharedRead } from './db/shared-read.ts';
 export { AppError, type AppErrorOptions, type FieldError, invalidField, isAppError } from './errors.ts';
 export {
   type Authenticate,
@@ -31,7 +31,7 @@ export { healthRoutes, type ReadinessCheck } from './http/health-routes.ts';
 export { type App, createHttp, maxBodyBytes, maxBodyDepth } from './http/http.ts';
 export { installOpenApi, serveOpenApi } from './http/openapi.ts';
 export { decodeCursor, encodeCursor, pageFrom } from './http/paging.ts';
-export { handleError, problemOf } from './http/problem.ts';
+export { handleError, knownError, problemOf } from './http/problem.ts';
 export { createJobs, type Jobs } from './jobs.ts';
 export { createLog, type Logger } from './log.ts';
 export { createClusterMetrics, createMetrics, type Metrics, type MetricsSource, serveMetrics } from './metrics.ts';

@@ -9,7 +9,9 @@ export type RouteAuth =
   /** An access token that holds this permission in its organization. */
   | { readonly permission: Permission }
   /** Any valid access token: the route shows or changes only what is the caller's own. */
-  | { readonly self: true };
+  | { readonly self: true }
+  /** Credentials of another kind, which the text names; the route's own module checks them before anything else. */
+  | { readonly credentials: string };
 
 /** Who calls, as the access token and the database say. */
 export interface Principal {
@@ -32,7 +34,7 @@ export interface Principal {
 
 /** Who did something and from where, for the audit. */
 export interface Origin {
-  readonly actor: { readonly type: 'user' | 'service' | 'system' | 'anonymous'; readonly id: string };
+  readonly actor: { readonly type: 'user' | 'service' | 'agent' | 'system' | 'anonymous'; readonly id: string };
   readonly organization?: string;
   readonly requestId?: string;
   readonly address?: string;
@@ -85,7 +87,7 @@ export function installAuth(app: FastifyInstance): void {
   app.addHook('onRequest', async (request) => {
     const { auth } = request.routeOptions.config;
     const isKnown = request.routeOptions.url !== undefined;
-    if (isKnown ? auth && 'public' in auth : true) return;
+    if (isKnown ? auth && ('public' in auth || 'credentials' in auth) : true) return;
     const principal = await authenticators.get(request.server.server)?.(request);
     if (!principal) throw unauthenticated();
     if (auth && 'permission' in auth && !principal.permissions.has(auth.permission)) {

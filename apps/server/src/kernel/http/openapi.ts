@@ -18,11 +18,21 @@ export async function installOpenApi(app: App, options: { version: string; publi
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
       servers: [{ url: options.publicUrl }],
-      components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'at+jwt' } } },
+      components: {
+        securitySchemes: {
+          bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'at+jwt' },
+          credentials: {
+            type: 'http',
+            scheme: 'bearer',
+            description: 'Other than an access token: see the operation.',
+          },
+        },
+      },
     },
     transform: ({ schema, url, route }) => {
       const auth = route.config?.auth;
-      const security = auth && !('public' in auth) ? [{ bearer: [] }] : [];
+      const scheme = auth && 'credentials' in auth ? 'credentials' : 'bearer';
+      const security = auth && !('public' in auth) ? [{ [scheme]: [] }] : [];
       const permission = auth && 'permission' in auth ? { 'x-permission': auth.permission } : {};
       return { schema: { ...(schema as object), security, ...permission }, url };
     },

@@ -4,11 +4,7 @@ import { AppError, type FieldError } from '../errors.ts';
 
 /** The one error handler: RFC 9457 problem JSON. Causes, SQL and values never leave; unknown errors are logged and become 500. */
 export function handleError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
-  const known = error instanceof AppError ? error : fromFastify(error as FastifyError);
-  if (known.status >= 500) {
-    const level = known.code === 'internal' ? 'error' : 'warn';
-    request.log[level]({ err: known.cause ?? known, code: known.code, request_id: request.id }, 'request failed');
-  }
+  const known = knownError(error, request);
   if (reply.sent) return;
   void reply
     .code(known.status)
@@ -16,6 +12,16 @@ export function handleError(error: unknown, request: FastifyRequest, reply: Fast
     .header('content-type', 'application/problem+json; charset=utf-8')
     .serializer((value: unknown) => JSON.stringify(value))
     .send(problemOf(known, request.id));
+}
+
+/** What an error is to a caller, whatever was thrown; a failure of ours is logged. For writers of other forms, too. */
+export function knownError(error: unknown, request: FastifyRequest): AppError {
+  const known = error instanceof AppError ? error : fromFastify(error as FastifyError);
+  if (known.status >= 500) {
+    const level = known.code === 'internal' ? 'error' : 'warn';
+    request.log[level]({ err: known.cause ?? known, code: known.code, request_id: request.id }, 'request failed');
+  }
+  return known;
 }
 
 /** The problem document of an error. */

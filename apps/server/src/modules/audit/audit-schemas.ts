@@ -14,7 +14,7 @@ const entryMembers = {
   action: Type.String({ description: 'what happened, such as session.created' }),
   organization: Type.String(),
   actor: strictObject({
-    type: Type.String({ description: 'user, service, system or anonymous' }),
+    type: Type.String({ description: 'user, service, agent, system or anonymous' }),
     id: Type.String(),
   }),
   target: Type.Optional(strictObject({ type: Type.String(), id: Type.String() })),

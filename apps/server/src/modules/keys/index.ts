@@ -27,7 +27,7 @@ import { createSealing } from './sealing.ts';
 
 export type { KeyringDefinition, KeyringPolicy, KeyState, PublicKeyEntry } from './key.ts';
 export { defaultKeyrings } from './keyring-defaults.ts';
-export type { AuditJwk, PublicDocument } from './public-documents.ts';
+export type { LastingJwk, PublicDocument } from './public-documents.ts';
 export type { RootKey, RootKeys } from './root-key.ts';
 export { openRootKeys } from './root-key-opening.ts';
 

@@ -5,12 +5,12 @@ import type { LoadedKey, PublicKeyEntry } from './key.ts';
 import type { KeyMemory } from './key-memory.ts';
 import { keyInUse } from './keyring-rules.ts';
 import {
-  type AuditJwk,
-  auditKeys,
   cacheSeconds,
   documentOf,
   isAccepted,
   jwksKeys,
+  type LastingJwk,
+  lastingKeys,
   type PublicDocument,
   popKeys,
 } from './public-documents.ts';
@@ -117,7 +117,10 @@ export function createKeyUse({ memory, clock }: { memory: Pick<KeyMemory, 'curre
     },
 
     /** Every key that ever signed or may sign a checkpoint. */
-    auditKeys: (): AuditJwk[] => auditKeys(rings()),
+    auditKeys: (): LastingJwk[] => lastingKeys(rings(), 'audit'),
+
+    /** Every key that ever signed or may sign a bundle of configuration. */
+    configurationKeys: (): LastingJwk[] => lastingKeys(rings(), 'configuration'),
 
     /** For readiness: the keys are in memory. A keyring without a usable key stops signing, not the node. */
     readiness: (): string | undefined =>

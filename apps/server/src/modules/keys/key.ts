@@ -10,8 +10,8 @@ export const platformOrganization = 'gatehouse';
  */
 export type KeyState = 'created' | 'valid' | 'legacy' | 'expired' | 'compromised';
 
-/** What the keys of a keyring are for: tokens, audit checkpoints, or data sent to us. */
-export type KeyringPurpose = 'tokens' | 'audit' | 'pop';
+/** What the keys of a keyring are for: tokens, audit checkpoints, data sent to us, or bundles of configuration. */
+export type KeyringPurpose = 'tokens' | 'audit' | 'pop' | 'configuration';
 
 /** When keys of a keyring are made, used and dropped. Seconds; see docs/guides/keys-and-rotation.md. */
 export interface KeyringPolicy {

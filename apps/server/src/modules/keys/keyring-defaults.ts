@@ -18,8 +18,8 @@ const tokenPolicy = {
 /** Encryption keys: 30 days offered, then accepted for a week, for messages that waited in a queue. */
 const encryptionPolicy = { ...tokenPolicy, validitySeconds: 30 * day, legacySeconds: 37 * day } as const;
 
-/** Checkpoints are verified for ever, with public keys that stay; a year in use keeps them few. */
-const auditPolicy = { ...tokenPolicy, validitySeconds: 365 * day, legacySeconds: 366 * day } as const;
+/** Checkpoints and bundles are verified for ever, with public keys that stay; a year in use keeps them few. */
+const lastingPolicy = { ...tokenPolicy, validitySeconds: 365 * day, legacySeconds: 366 * day } as const;
 
 const platform = { organization: 'gatehouse' } as const;
 
@@ -50,7 +50,16 @@ export const defaultKeyrings: readonly KeyringDefinition[] = [
     use: 'sig',
     algorithm: 'ES256',
     keyBits: undefined,
-    policy: auditPolicy,
+    policy: lastingPolicy,
+  },
+  {
+    ...platform,
+    name: 'configuration',
+    purpose: 'configuration',
+    use: 'sig',
+    algorithm: 'ES256',
+    keyBits: undefined,
+    policy: lastingPolicy,
   },
   {
     ...platform,
@@ -76,5 +85,6 @@ export const defaultKeyrings: readonly KeyringDefinition[] = [
 export const longestUseSeconds: Readonly<Record<KeyringDefinition['purpose'], number>> = {
   tokens: 3600,
   audit: 0,
+  configuration: 0,
   pop: 3600,
 };

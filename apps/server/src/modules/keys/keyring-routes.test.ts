@@ -23,16 +23,16 @@ test('keyrings are listed and read with states and times, and without private me
   const { items } = answer.json<{ items: Ring[] }>();
   assert.deepEqual(
     items.map((ring) => ring.name),
-    ['audit', 'pop-ec', 'tokens-es256'],
+    ['audit', 'configuration', 'pop-ec', 'tokens-es256'],
   );
   const page = (await operator.inject({ method: 'GET', url: '/v1/keyrings?limit=2' })).json<{ next_cursor: string }>();
   const rest = await operator.inject({ method: 'GET', url: `/v1/keyrings?limit=2&cursor=${page.next_cursor}` });
   assert.deepEqual(
     rest.json<{ items: Ring[] }>().items.map((ring) => ring.name),
-    ['tokens-es256'],
+    ['pop-ec', 'tokens-es256'],
   );
   const one = await operator.inject({ method: 'GET', url: '/v1/keyrings/tokens-es256' });
-  assert.deepEqual(one.json(), items[2]);
+  assert.deepEqual(one.json(), items[3]);
   assert.deepEqual(
     items[2]?.keys.map((key) => [key.state, key.in_use]),
     [

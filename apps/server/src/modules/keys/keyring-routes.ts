@@ -53,7 +53,7 @@ const KeyItem = strictObject({
 const KeyringItem = strictObject({
   name: Type.String(),
   organization: Type.String(),
-  purpose: Type.Union([Type.Literal('tokens'), Type.Literal('audit'), Type.Literal('pop')]),
+  purpose: Type.Enum(['tokens', 'audit', 'pop', 'configuration']),
   use: Type.Union([Type.Literal('sig'), Type.Literal('enc')]),
   algorithm: Type.String(),
   key_bits: Type.Optional(Type.Integer()),

@@ -35,7 +35,7 @@ import {
   updateKeyTimes,
   updatePolicy,
 } from './keyring-store.ts';
-import { auditKeys, jwksKeys, popKeys, readyAtOf } from './public-documents.ts';
+import { jwksKeys, lastingKeys, popKeys, readyAtOf } from './public-documents.ts';
 import type { Sealing } from './sealing.ts';
 
 /** The topic under which nodes hear of changed keys. */
@@ -251,8 +251,8 @@ async function publishedAfter(tx: Tx, changed: Keyring, now: Date): Promise<Json
     keys: live.filter((key) => key.keyring === keyring.name),
   }));
   const keys =
-    changed.purpose === 'audit'
-      ? auditKeys(rings)
+    changed.purpose === 'audit' || changed.purpose === 'configuration'
+      ? lastingKeys(rings, changed.purpose)
       : (changed.purpose === 'pop' ? popKeys(rings, now) : jwksKeys(rings, now)).map((key) => key.publicJwk);
   return { keys: keys as unknown as readonly JsonObject[] };
 }

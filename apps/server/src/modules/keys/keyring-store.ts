@@ -93,10 +93,11 @@ export async function listKeysOf(tx: Reader, keyring: string): Promise<StoredKey
 const loadStatement = {
   name: 'keys_list_live_keys',
   text: `select k.* from keys.keys k join keys.keyrings r on r.name = k.keyring
-    where k.state in ('created', 'valid', 'legacy') or r.purpose = 'audit' order by k.created_at, k.not_before, k.kid`,
+    where k.state in ('created', 'valid', 'legacy') or r.purpose in ('audit', 'configuration')
+    order by k.created_at, k.not_before, k.kid`,
 };
 
-/** The keys a node keeps in memory: those in use or accepted, and of the audit keyrings all that ever were. */
+/** The keys a node keeps in memory: those in use or accepted, and of what is verified for ever all that ever were. */
 export async function listLiveKeys(tx: Reader): Promise<StoredKey[]> {
   return (await named<KeyRow>(tx, loadStatement, [])).map(toKey);
 }

@@ -59,19 +59,19 @@ export function popKeys<K extends PublishedKey>(rings: readonly PublishedKeyring
   return [...encryption, ...jwksKeys(rings, now).filter((key) => key.state !== 'created')];
 }
 
-/** A public audit key. Members beyond RFC 7517 as in the historical keys of OpenID Federation: seconds since the epoch. */
-export type AuditJwk = PublicJwk &
+/** A public key that is shown for ever. Members beyond RFC 7517 as in the historical keys of OpenID Federation: seconds since the epoch. */
+export type LastingJwk = PublicJwk &
   JsonObject & {
     readonly nbf: number;
     readonly exp?: number;
     readonly revoked?: { readonly revoked_at: number };
   };
 
-/** Every key that ever signed or may sign an audit checkpoint, oldest first: a checkpoint is verified for ever. */
-export function auditKeys(rings: readonly PublishedKeyring[]): AuditJwk[] {
+/** Every key that ever signed or may sign for this purpose, oldest first: checkpoints and bundles are verified for ever. */
+export function lastingKeys(rings: readonly PublishedKeyring[], purpose: 'audit' | 'configuration'): LastingJwk[] {
   const seconds = (date: Date) => Math.floor(date.getTime() / 1000);
   return rings.flatMap((ring) =>
-    ring.keyring.purpose === 'audit'
+    ring.keyring.purpose === purpose
       ? ring.keys.map((key) => ({
           ...(key.publicJwk as PublicJwk & JsonObject),
           nbf: seconds(key.notBefore),

@@ -28,6 +28,7 @@ import {
   findServiceForUpdate,
   insertService,
   isAudienceTaken,
+  listActiveServices,
   listSecrets,
   listServices,
   listServicesByAudience,
@@ -73,6 +74,8 @@ export interface Services {
     organization: string | undefined,
     audiences: readonly string[],
   ): Promise<Service[]>;
+  /** Those of these services, by id, that are active in an active organization. */
+  listActiveServices: typeof listActiveServices;
   /** Services of an organization by name. */
   listServices: typeof listServices;
   /** Secrets by service id, as anybody but their owner sees them. */
@@ -195,6 +198,7 @@ export function createServices(deps: {
     findServiceByClientId: findActiveService,
     findServicesByAudience: async (tx, organization, audiences) =>
       audiences.length === 0 ? [] : listServicesByAudience(tx, organization, audiences),
+    listActiveServices,
     listServices,
     listSecrets,
     async createService(tx, input) {

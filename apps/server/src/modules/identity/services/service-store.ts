@@ -95,6 +95,17 @@ export async function listServicesByAudience(
   return rows.map(toService);
 }
 
+const active = {
+  name: 'identity_list_active_services',
+  text: `select s.id from identity.services s join identity.organizations o on o.name = s.organization
+    where s.id = any($1) and s.status = 'active' and o.status = 'active'`,
+};
+/** Those of these services, by id, that are active in an active organization. */
+export async function listActiveServices(tx: Reader, ids: readonly string[]): Promise<ReadonlySet<string>> {
+  const rows = await named<{ id: string }>(tx, active, [[...ids]]);
+  return new Set(rows.map((row) => row.id));
+}
+
 const page = {
   name: 'identity_list_services',
   text: `select ${columns} from identity.services
