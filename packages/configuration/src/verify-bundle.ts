@@ -1,8 +1,8 @@
-import type { JsonValue } from '@gatehouse/contracts';
 import {
   isCryptoError,
   isJsonObject,
   type JsonObject,
+  type JsonValue,
   parseJsonObjectStrict,
   type TokenHeader,
   tryDecodeBase64Url,
@@ -104,7 +104,7 @@ export function bundleValues(
   const delivered = secrets === undefined ? {} : readSecrets(payload, secrets, agentId);
   const stray = Object.keys(delivered).find((key) => !secretKeys.includes(key));
   if (stray !== undefined) throw new BundleError('secrets', 'A secret was sent that the bundle does not name.');
-  const values = Object.entries(payload.configuration).map(([key, visible]): [string, JsonValue] => {
+  const values = Object.entries(payload.configuration as JsonObject).map(([key, visible]): [string, JsonValue] => {
     if (!isVisibleSecret(visible)) return [key, visible];
     const secret = Object.hasOwn(delivered, key) ? delivered[key] : undefined;
     if (!isJsonObject(secret) || typeof secret.salt !== 'string' || secret.value === undefined) {
@@ -155,7 +155,7 @@ function readPayload(bytes: Uint8Array): BundlePayload {
   if (!Number.isInteger(version) || Number(version) < 1) {
     throw new BundleError('malformed', 'The version of the bundle is not a whole number from 1.');
   }
-  if (Number.isNaN(Date.parse(String(publishedAt)))) {
+  if (typeof publishedAt !== 'string' || Number.isNaN(Date.parse(publishedAt))) {
     throw new BundleError('malformed', 'The published_at of the bundle is not a time.');
   }
   if (!isJsonObject(configuration) || Object.keys(configuration).length > limits.keys) {

@@ -37,6 +37,7 @@ export const errorCodes = {
   agent_revoked: 'The agent was revoked. It needs a new enrolment.',
   version_refused: 'A version of the configuration was refused: forged, older than the last seen one, or not valid.',
   copy_refused: 'The local copy of the configuration was refused: changed, or older than the last seen serial.',
+  closed: 'It was closed, or has ended.',
   data_cannot_open: 'The stored data cannot be opened: wrong user secret, wrong context, or changed bytes.',
 } as const;
 

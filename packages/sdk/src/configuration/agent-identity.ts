@@ -226,14 +226,26 @@ function readOptions(options: AgentIdentityOptions): { url: string; token: strin
 }
 
 function withoutSlash(address: string): string {
-  return String(address).replace(/\/+$/, '');
+  return address.replace(/\/+$/, '');
 }
 
 /** The state in memory follows the one on disk; a change that another process made first is kept, and ours made on it. */
 function createStateHolder(store: AgentStateStore, first: EnrolledState, stateDir: string): StateHolder {
   let state = first;
+
+  async function reload(): Promise<boolean> {
+    const found = await store.load();
+    if (found?.enrolled?.agentId !== state.enrolled.agentId) {
+      throw stateInvalid(`${stateDir} was emptied, or given to another agent, while this one runs. Start it again.`);
+    }
+    const isNewer = found.revision > state.revision;
+    state = found as EnrolledState;
+    return isNewer;
+  }
+
   return {
     current: () => state,
+    reload,
     async change(edit) {
       for (;;) {
         const saved = await store.save(edit(state), state);
@@ -241,13 +253,7 @@ function createStateHolder(store: AgentStateStore, first: EnrolledState, stateDi
           state = saved as EnrolledState;
           return;
         }
-        const found = await store.load();
-        if (found?.enrolled?.agentId !== state.enrolled.agentId) {
-          throw stateInvalid(
-            `${stateDir} was emptied, or given to another agent, while this one runs. Start it again.`,
-          );
-        }
-        state = found as EnrolledState;
+        await reload();
       }
     },
   };

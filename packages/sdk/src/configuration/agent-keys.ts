@@ -37,11 +37,25 @@ export function publicKeysOf(keys: AgentKeys): { keys: PublicJwk[] } {
 /** A statement of this agent for the server, good once and for a minute (RFC 7523 §3). */
 export async function signAssertion(
   keys: AgentKeys,
-  claims: { readonly agentId: string; readonly issuer: string; readonly now: Date },
+  claims: {
+    readonly agentId: string;
+    readonly issuer: string;
+    readonly now: Date;
+    /** Whose thumbprints to name, in the statement by which the present keys give way to new ones. */
+    readonly successor?: AgentKeys;
+  },
 ): Promise<string> {
   const iat = Math.floor(claims.now.getTime() / 1000);
-  const { agentId, issuer } = claims;
-  const payload = { iss: agentId, sub: agentId, aud: issuer, jti: randomUUID(), iat, exp: iat + assertionSeconds };
+  const { agentId, issuer, successor } = claims;
+  const payload = {
+    iss: agentId,
+    sub: agentId,
+    aud: issuer,
+    jti: randomUUID(),
+    iat,
+    exp: iat + assertionSeconds,
+    ...(successor === undefined ? {} : { keys: [successor.sig.kid ?? '', successor.enc.kid ?? ''] }),
+  };
   return signCompactJws({ key: importSigningKey(keys.sig), payload, typ: assertionType });
 }
 

@@ -22,8 +22,11 @@ export interface Enrolled {
 export interface AgentRequests {
   enrol(token: string, agent: { readonly name: string; readonly jwks: { keys: PublicJwk[] } }): Promise<Enrolled>;
   token(assertion: string): Promise<{ readonly accessToken: string; readonly expiresInSeconds: number }>;
-  /** Puts new keys in the place of the present ones; `assertion` is signed by the new ones. */
-  replaceKeys(accessToken: string, keys: { jwks: { keys: PublicJwk[] }; assertion: string }): Promise<void>;
+  /** Puts new keys in the place of the present ones. The new ones sign that they are there, the present ones for whom. */
+  replaceKeys(
+    accessToken: string,
+    keys: { jwks: { keys: PublicJwk[] }; assertion: string; presentAssertion: string },
+  ): Promise<void>;
 }
 
 /** Makes them for one server. */
@@ -55,8 +58,9 @@ export function createAgentRequests(url: string, http: HttpOptions): AgentReques
       }
       return { accessToken, expiresInSeconds: expiresIn };
     },
-    async replaceKeys(accessToken, keys) {
-      const answer = await post('/v1/agents/keys', keys, accessToken);
+    async replaceKeys(accessToken, { jwks, assertion, presentAssertion }) {
+      const body = { jwks, assertion, present_assertion: presentAssertion };
+      const answer = await post('/v1/agents/keys', body, accessToken);
       if (answer.status < 200 || answer.status > 299) throw agentFailureOf(answer, 'New keys of the agent');
     },
   };
@@ -69,18 +73,19 @@ export function createAgentRequests(url: string, http: HttpOptions): AgentReques
 export async function requestAsAgent(
   identity: { url: string; accessToken(): Promise<string>; dropAccessToken(): void },
   path: string,
-  init: RequestInit & { headers?: Record<string, string>; query?: Record<string, string> },
+  init: { method?: string; headers?: Record<string, string>; body?: string; query?: Record<string, string> },
   http: HttpOptions & ExchangeBounds,
 ): Promise<HttpAnswer> {
-  const query = init.query === undefined ? '' : `?${new URLSearchParams(init.query).toString()}`;
-  const url = `${issuerUrl(identity.url, path, http)}${query}`;
+  const { query, ...rest } = init;
+  const search = query === undefined ? '' : `?${new URLSearchParams(query).toString()}`;
+  const url = `${issuerUrl(identity.url, path, http)}${search}`;
   for (let attempt = 1; ; attempt += 1) {
     const headers = {
       accept: 'application/json',
       ...init.headers,
       authorization: `Bearer ${await identity.accessToken()}`,
     };
-    const answer = await request(url, { ...init, headers }, http, http);
+    const answer = await request(url, { ...rest, headers }, http, http);
     if (answer.status !== 401 || attempt > 1) return answer;
     identity.dropAccessToken();
   }

@@ -20,6 +20,8 @@ import type { PrivateFolder } from './private-folder.ts';
 /** The state in memory, and on disk. */
 export interface StateHolder {
   current(): EnrolledState;
+  /** Reads what is on disk; tells whether it was newer. */
+  reload(): Promise<boolean>;
   /** Writes what `edit` makes of the state. */
   change(edit: (state: EnrolledState) => Omit<AgentState, 'format' | 'revision'>): Promise<void>;
 }
@@ -49,9 +51,10 @@ export function createKeyRotation(deps: KeyRotationDeps): KeyRotation {
   const { holder, requests, folder, owner, clock, exclusive } = deps;
   const oneRotation = createOneAtATime();
 
-  async function assertionBy(keys: AgentKeys): Promise<string> {
+  async function assertionBy(keys: AgentKeys, successor?: AgentKeys): Promise<string> {
     const { issuer, enrolled } = holder.current();
-    return signAssertion(keys, { agentId: enrolled.agentId, issuer, now: clock.now() });
+    const claims = { agentId: enrolled.agentId, issuer, now: clock.now() };
+    return signAssertion(keys, successor === undefined ? claims : { ...claims, successor });
   }
 
   async function tokenBy(keys: AgentKeys): Promise<AgentToken> {
@@ -61,7 +64,8 @@ export function createKeyRotation(deps: KeyRotationDeps): KeyRotation {
   /** Step 2. */
   async function tellServer(token: AgentToken, next: AgentKeys): Promise<void> {
     const assertion = await assertionBy(next);
-    await requests.replaceKeys(token.accessToken, { jwks: publicKeysOf(next), assertion });
+    const presentAssertion = await assertionBy(holder.current().keys, next);
+    await requests.replaceKeys(token.accessToken, { jwks: publicKeysOf(next), assertion, presentAssertion });
   }
 
   /** Steps 3 and 4. */
@@ -79,25 +83,35 @@ export function createKeyRotation(deps: KeyRotationDeps): KeyRotation {
     await holder.change(({ issuer, enrolled }) => ({ issuer, enrolled, keys }));
   }
 
-  /** After an interruption between steps 1 and 3: whose side is the server on? */
-  async function settle(): Promise<AgentToken> {
-    const { keys, next } = holder.current();
-    if (next === undefined) return tokenBy(keys);
+  /** A token by the new keys, which take over, if the server knows them. */
+  async function tryNext(next: AgentKeys): Promise<AgentToken | undefined> {
     try {
       const token = await tokenBy(next);
       await promote(next);
       return token;
     } catch (error) {
-      if (!isGatehouseError(error, 'agent_refused')) throw error;
+      if (isGatehouseError(error, 'agent_refused')) return undefined;
+      throw error;
     }
+  }
+
+  /** After an interruption between steps 1 and 3: whose side is the server on? */
+  async function settle(): Promise<AgentToken> {
+    const { keys, next } = holder.current();
+    if (next === undefined) return tokenBy(keys);
+    const settled = await tryNext(next);
+    if (settled !== undefined) return settled;
     const token = await tokenBy(keys);
     try {
       await tellServer(token, next);
     } catch (error) {
-      // Not now: the present keys serve, and the next token tries again. Refused for good: they are of no use.
-      if (isGatehouseError(error, 'agent_refused')) {
-        await holder.change(({ issuer, enrolled }) => ({ issuer, enrolled, keys }));
-      } else if (!isGatehouseError(error)) throw error;
+      // The request before the interruption may have arrived only now.
+      const late = isGatehouseError(error, 'agent_refused') ? await tryNext(next) : undefined;
+      if (late !== undefined) return late;
+      if (!isGatehouseError(error)) throw error;
+      // These keys will never do. Anything else may change: the present keys serve, and the next token tries again.
+      const isFinal = error.status === 400 || error.status === 409;
+      if (isFinal) await holder.change(({ issuer, enrolled }) => ({ issuer, enrolled, keys }));
       return token;
     }
     await promote(next);
@@ -105,7 +119,16 @@ export function createKeyRotation(deps: KeyRotationDeps): KeyRotation {
   }
 
   return {
-    fetchToken: () => (holder.current().next === undefined ? tokenBy(holder.current().keys) : oneRotation(settle)),
+    async fetchToken() {
+      if (holder.current().next !== undefined) return oneRotation(settle);
+      try {
+        return await tokenBy(holder.current().keys);
+      } catch (error) {
+        // Another process with this folder may have rotated: what is on disk counts.
+        if (!isGatehouseError(error, 'agent_refused') || !(await holder.reload())) throw error;
+        return tokenBy(holder.current().keys);
+      }
+    },
     rotate: () =>
       oneRotation(async () => {
         if (holder.current().next !== undefined) await settle();

@@ -1,0 +1,259 @@
+/**
+ * Follows one namespace. Two things run beside each other: the poll, which learns of versions, fetches and verifies
+ * them; and the handing over, one version at a time, of which only the newest waits.
+ */
+import type { Clock } from '../clock.ts';
+import { GatehouseError, isGatehouseError } from '../errors.ts';
+import type { BackOff } from './back-off.ts';
+import { sleep } from './back-off.ts';
+import type { BundleSource } from './bundle-source.ts';
+import { changedKeysBetween, frozen } from './configuration-values.ts';
+import type { ConfigurationVersion } from './configuration-version.ts';
+import type { ApplyVersion, NamespaceStatus } from './follower.ts';
+import type { KeptState, KeptVersion, LocalCopies, SeenVersion } from './local-copy.ts';
+
+/** What following one namespace needs. */
+export interface NamespaceFollowerDeps {
+  readonly namespace: string;
+  readonly source: BundleSource;
+  readonly copies: LocalCopies;
+  readonly apply: ApplyVersion;
+  readonly onStatus: (status: NamespaceStatus) => void;
+  /** The server has answered. */
+  readonly onContact: () => void;
+  readonly waitSeconds: number;
+  readonly backOff: BackOff;
+  readonly random: () => number;
+  readonly clock: Clock;
+  /** Ends everything; its reason is the error, or undefined when the follower was closed. */
+  readonly signal: AbortSignal;
+}
+
+/** One namespace being followed. */
+export interface NamespaceFollower {
+  readonly ready: Promise<void>;
+  current(): ConfigurationVersion | undefined;
+  status(): NamespaceStatus;
+  /** Runs until the signal ends it. Rejects with `agent_revoked` only. */
+  run(): Promise<void>;
+}
+
+/** Polls that bring nothing come no faster than this, whatever a proxy makes of them. */
+const leastPollMilliseconds = 1000;
+
+/** Makes the follower of one namespace. */
+export function createNamespaceFollower(deps: NamespaceFollowerDeps): NamespaceFollower {
+  const { namespace, source, copies, apply, waitSeconds, backOff, random, clock, signal } = deps;
+  const ready = createReadiness();
+  let accepted: ConfigurationVersion | undefined;
+  let seen: SeenVersion | undefined;
+  let kept: KeptState = {};
+  let waiting: { version: KeptVersion; source: 'server' | 'copy' } | undefined;
+  let applying: { readonly giveUp: AbortController; readonly done: Promise<void> } | undefined;
+  let status: NamespaceStatus = { namespace, state: 'starting', failures: 0 };
+
+  function tell(change: StatusChange): void {
+    const next = { ...status, ...change };
+    const state = stateOf(next.state ?? status.state, next.error, next.rejected);
+    const inUse = accepted === undefined ? {} : { version: accepted.version, source: accepted.source };
+    const members = Object.entries({ ...next, ...inUse, state }).filter(([, value]) => value !== undefined);
+    // Members that were set to undefined are left out, as the type wants it.
+    status = Object.fromEntries(members) as unknown as NamespaceStatus;
+    deps.onStatus(status);
+  }
+
+  function stateOf(state: NamespaceStatus['state'], error: unknown, rejected: unknown): NamespaceStatus['state'] {
+    if (state === 'ended') return state;
+    if (error !== undefined) return 'away';
+    if (rejected !== undefined) return 'rejected';
+    return accepted === undefined ? 'starting' : 'current';
+  }
+
+  /** The disk is not what following depends on: a problem is told, and what is in memory goes on. */
+  async function onDisk<T>(work: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isGatehouseError(error)) throw error;
+      tell({ copyProblem: error.message });
+      return undefined;
+    }
+  }
+
+  /** Hands a version over as soon as the one before is done with. */
+  function offer(version: KeptVersion, from: 'server' | 'copy'): void {
+    waiting = { version, source: from };
+    if (applying === undefined) applying = startApplying();
+    else applying.giveUp.abort(new GivenUp());
+  }
+
+  function startApplying(): NonNullable<typeof applying> {
+    const giveUp = new AbortController();
+    const applyAndGoOn = async (): Promise<void> => {
+      await applyWaiting(giveUp);
+      applying = waiting === undefined || signal.aborted ? undefined : startApplying();
+    };
+    return { giveUp, done: applyAndGoOn() };
+  }
+
+  async function applyWaiting(giveUp: AbortController): Promise<void> {
+    if (waiting === undefined) return;
+    const { version: offered, source: from } = waiting;
+    waiting = undefined;
+    const version = frozen({
+      ...offered,
+      source: from,
+      changedKeys: changedKeysBetween(accepted?.values, offered.values),
+    });
+    try {
+      await apply(version, { signal: giveUp.signal });
+    } catch (error) {
+      if (giveUp.signal.aborted && error === giveUp.signal.reason) return;
+      refuse(offered.version, reasonOf(error), error);
+      return;
+    }
+    accepted = version;
+    const isAnswered = from === 'server' && (status.rejected?.version ?? 0) <= version.version;
+    tell(isAnswered ? { rejected: undefined } : {});
+    if (from === 'server') await onDisk(() => copies.keep(offered));
+    ready.resolve();
+  }
+
+  /** A version that may not be used: the last good one stays. Without one there is nothing to wait for but the copy. */
+  function refuse(version: number | undefined, reason: string, cause: unknown): void {
+    tell({ rejected: version === undefined ? { reason } : { version, reason } });
+    if (startFromCopy(version)) return;
+    ready.reject(
+      isGatehouseError(cause)
+        ? cause
+        : new GatehouseError('version_refused', `Namespace ${namespace}: ${reason}`, { cause }),
+    );
+  }
+
+  /** Offers the local copy, once, if nothing else was accepted. */
+  function startFromCopy(except?: number): boolean {
+    if (accepted !== undefined) return true;
+    const { copy } = kept;
+    if (copy === undefined || copy.version === except) return false;
+    kept = {};
+    offer(copy, 'copy');
+    return true;
+  }
+
+  async function take(version: number): Promise<void> {
+    if (seen !== undefined && version < seen.version) {
+      throw new GatehouseError(
+        'version_refused',
+        `Namespace ${namespace}: the server’s latest version is ${version}, older than the last seen serial ${seen.version}.`,
+      );
+    }
+    const isKept = kept.copy?.version === version && kept.copy.hash === seen?.hash;
+    if (isKept && accepted === undefined && startFromCopy()) return;
+    const fetched = await source.fetch(namespace, version, { seen, signal });
+    seen = { version: fetched.version, hash: fetched.hash };
+    await onDisk(() => copies.saw(namespace, { version: fetched.version, hash: fetched.hash }));
+    kept = fetched.version === kept.copy?.version ? {} : kept;
+    offer(fetched, 'server');
+  }
+
+  async function pollOnce(isFirst: boolean): Promise<void> {
+    const since = seen?.version;
+    const startedMs = clock.now().getTime();
+    const options = isFirst || since === undefined ? { signal } : { since, waitSeconds, signal };
+    const latest = await source.latest(namespace, options);
+    tell({ error: undefined, nextTryAt: undefined, failures: 0, lastContactAt: clock.now() });
+    deps.onContact();
+    // The first answer is taken even when its serial was seen: the copy may be older, or what was rejected may fit now.
+    if (latest !== undefined && (isFirst || latest !== since)) await take(latest);
+    backOff.reset();
+    const tookMs = clock.now().getTime() - startedMs;
+    if (!isFirst && latest === undefined && tookMs < leastPollMilliseconds) {
+      await sleep((1 + random()) * leastPollMilliseconds - tookMs, signal);
+    }
+  }
+
+  /** Whatever went wrong: tells it, starts from the copy if nothing else runs, and waits. */
+  async function recover(error: GatehouseError): Promise<void> {
+    const milliseconds = backOff.next(error.retryAfterSeconds);
+    const nextTryAt = new Date(clock.now().getTime() + milliseconds);
+    const { failures } = backOff;
+    if (error.code === 'version_refused') {
+      const version = error.details?.version;
+      tell({ failures, nextTryAt });
+      refuse(typeof version === 'number' ? version : undefined, error.message, error);
+    } else {
+      tell({ error, failures, nextTryAt });
+      const isStarted = startFromCopy();
+      const isFinal = !['server_unavailable', 'keys_unavailable'].includes(error.code);
+      if (!isStarted && isFinal) ready.reject(error);
+    }
+    await sleep(milliseconds, signal);
+  }
+
+  async function follow(): Promise<void> {
+    kept = (await onDisk(() => copies.load(namespace))) ?? {};
+    seen = kept.seen;
+    if (kept.refused !== undefined) tell({ copyProblem: kept.refused });
+    for (let isFirst = true; ; ) {
+      signal.throwIfAborted();
+      try {
+        await pollOnce(isFirst);
+        isFirst = false;
+      } catch (error) {
+        if (signal.aborted || isGatehouseError(error, 'agent_revoked')) throw error;
+        await recover(isGatehouseError(error) ? error : unexpected(error));
+      }
+    }
+  }
+
+  return {
+    ready: ready.promise,
+    current: () => accepted,
+    status: () => status,
+    async run() {
+      let failure: GatehouseError | undefined;
+      try {
+        await follow();
+      } catch (error) {
+        if (!signal.aborted) failure = isGatehouseError(error) ? error : unexpected(error);
+      } finally {
+        waiting = undefined;
+        applying?.giveUp.abort(new GivenUp());
+        await applying?.done;
+        tell({ state: 'ended', nextTryAt: undefined, error: failure });
+        ready.reject(failure ?? new GatehouseError('closed', `Following the namespace ${namespace} was ended.`));
+      }
+      if (failure !== undefined) throw failure;
+    },
+  };
+}
+
+type StatusChange = { [K in keyof NamespaceStatus]?: NamespaceStatus[K] | undefined };
+
+/** The reason of a signal that asks a handler to give up: it rejects nothing. */
+class GivenUp extends Error {
+  override readonly name = 'AbortError';
+  constructor() {
+    super('A newer version waits, or following was ended.');
+  }
+}
+
+/** Settles once; that nobody listens is no unhandled rejection. */
+function createReadiness() {
+  let resolve: () => void = () => undefined;
+  let reject: (error: GatehouseError) => void = () => undefined;
+  const promise = new Promise<void>((onResolve, onReject) => {
+    resolve = onResolve;
+    reject = onReject;
+  });
+  promise.catch(() => undefined);
+  return { promise, resolve, reject };
+}
+
+function unexpected(cause: unknown): GatehouseError {
+  return new GatehouseError('answer_invalid', 'The answer of the server could not be worked with.', { cause });
+}
+
+function reasonOf(error: unknown): string {
+  return (error instanceof Error ? error.message : 'The version was rejected.').slice(0, 300);
+}
