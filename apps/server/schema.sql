@@ -168,6 +168,18 @@ CREATE INDEX agents_organization ON configuration.agents USING btree (organizati
 CREATE INDEX agents_seen_at ON configuration.agents USING btree (seen_at);
 CREATE INDEX agents_service_id ON configuration.agents USING btree (service_id, id);
 
+create table configuration.client_secrets (
+  service_id text not null,
+  secret_id text not null,
+  organization text not null,
+  sealed bytea not null,
+  created_at timestamp with time zone not null,
+  constraint client_secrets_secret_id_key UNIQUE (secret_id),
+  constraint client_secrets_pkey PRIMARY KEY (service_id),
+  constraint client_secrets_secret_id_fkey FOREIGN KEY (secret_id) REFERENCES identity.service_secrets(id) ON DELETE CASCADE,
+  constraint client_secrets_service_id_fkey FOREIGN KEY (service_id) REFERENCES identity.services(id) ON DELETE CASCADE
+);
+
 create table configuration.enrolment_tokens (
   id text not null,
   organization text not null,
@@ -246,6 +258,7 @@ create table configuration.namespaces (
   created_at timestamp with time zone not null,
   created_by text not null,
   updated_at timestamp with time zone not null,
+  refresh_problem json,
   constraint namespaces_organization_service_name_key UNIQUE (organization, service, name),
   constraint namespaces_service_id_name_key UNIQUE (service_id, name),
   constraint namespaces_pkey PRIMARY KEY (id),
@@ -254,6 +267,46 @@ create table configuration.namespaces (
   constraint namespaces_latest_version_check CHECK ((latest_version >= 0)),
   constraint namespaces_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text))
 );
+
+create table configuration.proposals (
+  id text not null,
+  namespace_id text not null,
+  parent_version integer not null,
+  own json,
+  fresh_keys json not null default '[]'::json,
+  restores integer,
+  message text,
+  labels jsonb not null default '{}'::jsonb,
+  publish_at timestamp with time zone,
+  state text not null,
+  created_at timestamp with time zone not null,
+  created_by text not null,
+  created_by_type text not null,
+  approved_at timestamp with time zone,
+  approved_by text,
+  approved_by_type text,
+  version integer,
+  reason json,
+  ended_at timestamp with time zone,
+  constraint proposals_pkey PRIMARY KEY (id),
+  constraint proposals_namespace_id_fkey FOREIGN KEY (namespace_id) REFERENCES configuration.namespaces(id) ON DELETE CASCADE,
+  constraint proposals_check CHECK (((own IS NULL) = (restores IS NOT NULL))),
+  constraint proposals_check1 CHECK (((state = 'published'::text) = (version IS NOT NULL))),
+  constraint proposals_check2 CHECK (((state <> 'scheduled'::text) OR (publish_at IS NOT NULL))),
+  constraint proposals_parent_version_check CHECK ((parent_version >= 0)),
+  constraint proposals_state_check CHECK ((state = ANY (ARRAY['open'::text, 'scheduled'::text, 'published'::text, 'withdrawn'::text, 'failed'::text])))
+);
+CREATE INDEX proposals_namespace_id ON configuration.proposals USING btree (namespace_id, id);
+
+create table configuration.redis_publications (
+  namespace_id text not null,
+  version integer not null,
+  behind boolean not null default false,
+  constraint redis_publications_pkey PRIMARY KEY (namespace_id),
+  constraint redis_publications_namespace_id_fkey FOREIGN KEY (namespace_id) REFERENCES configuration.namespaces(id) ON DELETE CASCADE,
+  constraint redis_publications_version_check CHECK ((version >= 0))
+);
+CREATE INDEX redis_publications_behind ON configuration.redis_publications USING btree (namespace_id) WHERE behind;
 
 create table configuration.rollout_policies (
   service_id text not null,
@@ -357,6 +410,7 @@ create table configuration.versions (
   labels jsonb not null default '{}'::jsonb,
   created_at timestamp with time zone not null,
   created_by text not null,
+  bases json not null default '[]'::json,
   constraint versions_pkey PRIMARY KEY (namespace_id, version),
   constraint versions_namespace_id_fkey FOREIGN KEY (namespace_id) REFERENCES configuration.namespaces(id) ON DELETE CASCADE,
   constraint versions_check CHECK (((parent_version >= 0) AND (parent_version < version))),
@@ -694,6 +748,40 @@ create table keys.root_keys (
   created_at timestamp with time zone not null,
   retired_at timestamp with time zone,
   constraint root_keys_pkey PRIMARY KEY (id)
+);
+
+create table reuni.organizations (
+  id integer not null generated always as identity,
+  organization text not null,
+  constraint organizations_organization_key UNIQUE (organization),
+  constraint organizations_pkey PRIMARY KEY (id),
+  constraint organizations_organization_fkey FOREIGN KEY (organization) REFERENCES identity.organizations(name) ON DELETE CASCADE
+);
+
+create table reuni.sessions (
+  session_id text not null,
+  refresh_hash bytea not null,
+  constraint sessions_refresh_hash_key UNIQUE (refresh_hash),
+  constraint sessions_pkey PRIMARY KEY (session_id),
+  constraint sessions_session_id_fkey FOREIGN KEY (session_id) REFERENCES identity.sessions(id) ON DELETE CASCADE
+);
+
+create table reuni.sign_up_organization (
+  singleton boolean not null default true,
+  organization text,
+  constraint sign_up_organization_pkey PRIMARY KEY (singleton),
+  constraint sign_up_organization_organization_fkey FOREIGN KEY (organization) REFERENCES identity.organizations(name),
+  constraint sign_up_organization_singleton_check CHECK (singleton)
+);
+
+create table reuni.users (
+  id integer not null generated always as identity,
+  uid text not null,
+  name text,
+  constraint users_uid_key UNIQUE (uid),
+  constraint users_pkey PRIMARY KEY (id),
+  constraint users_uid_fkey FOREIGN KEY (uid) REFERENCES identity.users(uid) ON DELETE CASCADE,
+  constraint users_name_check CHECK (((length(name) >= 1) AND (length(name) <= 256)))
 );
 
 create table secrets.trusted_issuers (

@@ -166,6 +166,6 @@ async function createModules(deps: ModuleDeps) {
   const declaration = createDeclaration({ ...deps, audit, identity, secrets });
   return {
     modules: { audit, webhooks, keys, identity, secrets, configuration, declaration },
-    lifecycle: [keys, audit, webhooks, identity, declaration],
+    lifecycle: [keys, audit, webhooks, identity, configuration, declaration],
   };
 }

@@ -117,6 +117,14 @@ export interface ConfigurationAgents {
   revoked_by: string | null;
 }
 
+export interface ConfigurationClientSecrets {
+  service_id: string;
+  secret_id: string;
+  organization: string;
+  sealed: ColumnType<Buffer, Uint8Array, Uint8Array>;
+  created_at: Date;
+}
+
 export interface ConfigurationEnrolmentTokens {
   id: string;
   organization: string;
@@ -172,6 +180,35 @@ export interface ConfigurationNamespaces {
   created_at: Date;
   created_by: string;
   updated_at: Date;
+  refresh_problem: ColumnType<JsonValue | null, string | null | undefined, string | null>;
+}
+
+export interface ConfigurationProposals {
+  id: string;
+  namespace_id: string;
+  parent_version: number;
+  own: ColumnType<JsonValue | null, string | null | undefined, string | null>;
+  fresh_keys: ColumnType<JsonValue, string | undefined, string>;
+  restores: number | null;
+  message: string | null;
+  labels: ColumnType<JsonValue, string | undefined, string>;
+  publish_at: Date | null;
+  state: string;
+  created_at: Date;
+  created_by: string;
+  created_by_type: string;
+  approved_at: Date | null;
+  approved_by: string | null;
+  approved_by_type: string | null;
+  version: number | null;
+  reason: ColumnType<JsonValue | null, string | null | undefined, string | null>;
+  ended_at: Date | null;
+}
+
+export interface ConfigurationRedisPublications {
+  namespace_id: string;
+  version: number;
+  behind: Generated<boolean>;
 }
 
 export interface ConfigurationRolloutPolicies {
@@ -247,6 +284,7 @@ export interface ConfigurationVersions {
   labels: ColumnType<JsonValue, string | undefined, string>;
   created_at: Date;
   created_by: string;
+  bases: ColumnType<JsonValue, string | undefined, string>;
 }
 
 export interface DeclarationApplied {
@@ -477,6 +515,27 @@ export interface KeysRootKeys {
   retired_at: Date | null;
 }
 
+export interface ReuniOrganizations {
+  id: Generated<number>;
+  organization: string;
+}
+
+export interface ReuniSessions {
+  session_id: string;
+  refresh_hash: ColumnType<Buffer, Uint8Array, Uint8Array>;
+}
+
+export interface ReuniSignUpOrganization {
+  singleton: Generated<boolean>;
+  organization: string | null;
+}
+
+export interface ReuniUsers {
+  id: Generated<number>;
+  uid: string;
+  name: string | null;
+}
+
 export interface SecretsTrustedIssuers {
   id: string;
   name: string;
@@ -513,11 +572,14 @@ export interface Database {
   'audit.webhook_secrets': AuditWebhookSecrets;
   'audit.webhooks': AuditWebhooks;
   'configuration.agents': ConfigurationAgents;
+  'configuration.client_secrets': ConfigurationClientSecrets;
   'configuration.enrolment_tokens': ConfigurationEnrolmentTokens;
   'configuration.extensions': ConfigurationExtensions;
   'configuration.fleet_watch': ConfigurationFleetWatch;
   'configuration.instances': ConfigurationInstances;
   'configuration.namespaces': ConfigurationNamespaces;
+  'configuration.proposals': ConfigurationProposals;
+  'configuration.redis_publications': ConfigurationRedisPublications;
   'configuration.rollout_policies': ConfigurationRolloutPolicies;
   'configuration.rollouts': ConfigurationRollouts;
   'configuration.secret_values': ConfigurationSecretValues;
@@ -550,6 +612,10 @@ export interface Database {
   'keys.keyrings': KeysKeyrings;
   'keys.keys': KeysKeys;
   'keys.root_keys': KeysRootKeys;
+  'reuni.organizations': ReuniOrganizations;
+  'reuni.sessions': ReuniSessions;
+  'reuni.sign_up_organization': ReuniSignUpOrganization;
+  'reuni.users': ReuniUsers;
   'secrets.trusted_issuers': SecretsTrustedIssuers;
   'secrets.user_secrets': SecretsUserSecrets;
 }

@@ -56,6 +56,7 @@ export const errorTable = {
   'configuration.invalid': { status: 400, title: 'The configuration is not valid' },
   'configuration.namespace_exists': { status: 409, title: 'The service has a namespace of this name' },
   'configuration.namespace_in_use': { status: 409, title: 'Other namespaces extend this one' },
+  'configuration.rollout_closed': { status: 409, title: 'The rollout cannot be stopped or resumed now' },
   'configuration.version_conflict': { status: 409, title: 'Another version was published in the meantime' },
   'configuration.invalid_agent_keys': { status: 400, title: 'The keys of the agent are not as they have to be' },
   'configuration.enrolment_refused': { status: 401, title: 'The token does not let an agent enrol' },

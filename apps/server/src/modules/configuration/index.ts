@@ -14,12 +14,15 @@
  * Elsewhere: services and permissions (`identity`), sealing and signing (`keys`), what a configuration is
  * (`packages/configuration`), the agent itself (`packages/sdk`, `apps/cli`), the original's routes (`reuni`).
  */
-import type { App, Clock, Db, Random } from '../../kernel/index.ts';
+import type { Settings } from '../../config.ts';
+import type { App, Changes, Clock, Db, Jobs, Logger, Metrics, Random } from '../../kernel/index.ts';
 import type { Audit } from '../audit/index.ts';
 import type { Identity } from '../identity/index.ts';
 import type { Keys } from '../keys/index.ts';
+import { createAgents } from './agents/agents.ts';
 import { namespaceRoutes } from './namespaces/namespace-routes.ts';
 import { createNamespaces } from './namespaces/namespace-service.ts';
+import { createRollouts } from './rollouts/rollouts.ts';
 import { revealRoutes } from './values/reveal-routes.ts';
 import { createSecretValues } from './values/secret-values.ts';
 import { createContent } from './versions/content.ts';
@@ -31,11 +34,16 @@ export type { Version } from './versions/version.ts';
 
 /** What the module needs. */
 export interface ConfigurationDeps {
+  readonly settings: Pick<Settings, 'publicUrl'>;
   readonly db: Db;
   readonly clock: Clock;
   readonly random: Random;
+  readonly log: Logger;
+  readonly changes: Changes;
+  readonly jobs: Jobs;
+  readonly metrics: Metrics;
   readonly audit: Pick<Audit, 'append'>;
-  readonly keys: Pick<Keys, 'seal' | 'open'>;
+  readonly keys: Pick<Keys, 'seal' | 'open' | 'sign' | 'findVerificationKey'>;
   readonly identity: Pick<Identity, 'services'>;
 }
 
@@ -49,17 +57,28 @@ export function createConfiguration(deps: ConfigurationDeps) {
   const secretValues = createSecretValues(deps);
   const content = createContent({ secretValues });
   const namespaces = createNamespaces({ ...deps, services });
+  const agents = createAgents({ ...deps, services, issuer: deps.settings.publicUrl });
   // What follows from a publication, in its transaction and in this order.
-  const published: Published = async () => {};
+  const published: Published = async (tx, { namespace, version }) => {
+    await rollouts.begin(tx, namespace, version);
+  };
   const versions = createVersions({ ...deps, content, published });
+  const { callers } = agents;
+  const rollouts = createRollouts({ ...deps, services, namespaces, callers, rollback: versions.rollback });
 
   return {
     namespaces,
     versions,
+    agents,
+    rollouts,
     routes(app: App): void {
       namespaceRoutes({ db, namespaces, versions, services })(app);
       versionRoutes({ db, namespaces, versions })(app);
       revealRoutes({ db, audit, namespaces, secretValues })(app);
+      agents.routes(app);
+      rollouts.routes(app);
     },
+    start: () => rollouts.start(),
+    stop: () => rollouts.stop(),
   };
 }
