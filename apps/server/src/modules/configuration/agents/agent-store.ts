@@ -136,7 +136,7 @@ export async function listLivingAgents(tx: Reader, ids: readonly string[]): Prom
 const count: NamedStatement = {
   name: 'configuration_count_agents',
   text: `select count(*)::int as count from (
-    select from configuration.agents where service_id = $1 and revoked_at is null limit $2) as some`,
+    select from configuration.agents where service_id = $1 and revoked_at is null limit $2) as counted`,
 };
 
 /** How many agents of a service are not revoked, `atMost` at most. */
