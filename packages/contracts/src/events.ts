@@ -77,6 +77,20 @@ export const eventTable = {
     title: 'A namespace has a new version',
     data: ['service', 'namespace', 'version', 'kind', 'restores', 'created', 'changed', 'deleted'],
   },
+  'rollout.completed': {
+    title: 'A version has reached all instances',
+    data: ['service', 'namespace', 'version', 'instances'],
+  },
+  'rollout.stopped': {
+    title: 'A rollout was stopped, by an instance that failed or by a person',
+    data: ['service', 'namespace', 'version', 'instance', 'state', 'restored_by'],
+  },
+  'rollout.failed': {
+    title: 'An automatic rollback failed as well',
+    data: ['service', 'namespace', 'version', 'instance', 'state'],
+  },
+  'rollout.resumed': { title: 'A rollout goes on', data: ['service', 'namespace', 'version'] },
+  'rollout_policy.updated': { title: 'A service takes new versions in another way', data: ['before', 'after'] },
   // declaration and webhooks
   'declaration.applied': { title: 'A declaration was applied', data: ['created', 'updated', 'deleted', 'prune'] },
   'webhook.created': { title: 'A webhook was made', data: ['events'] },
