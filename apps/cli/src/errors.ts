@@ -30,6 +30,8 @@ export const cliErrorTable = {
   'cli.not_found': { title: 'There is no such thing', exit: exitCodes.failed },
   'cli.not_confirmed': { title: 'Not confirmed; nothing was changed', exit: exitCodes.failed },
   'cli.declaration': { title: 'The declaration cannot be used', exit: exitCodes.failed },
+  'cli.configuration': { title: 'The configuration cannot be used', exit: exitCodes.failed },
+  'cli.conflict': { title: 'Somebody else was faster', exit: exitCodes.failed },
   'cli.file': { title: 'A file cannot be used', exit: exitCodes.failed },
   'cli.not_verified': { title: 'The verification failed', exit: exitCodes.notVerified },
   'cli.unreachable': { title: 'The server cannot be reached', exit: exitCodes.unreachable },

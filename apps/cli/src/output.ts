@@ -62,6 +62,14 @@ export function createOutput({
     line: (text = ''): void => {
       if (!isJson()) stdout.write(`${text}\n`);
     },
+    /** A text as it is in a pipe; at a terminal without what could steer it (CWE-150), lines and tabs kept. */
+    safe: (text: string): string =>
+      stdout.isTTY
+        ? text
+            .split(/(?<=[\n\t])/)
+            .map(safePart)
+            .join('')
+        : text,
     /** What is going on, for people. */
     progress: (text: string): void => {
       if (!isJson()) stderr.write(`${paintError('quiet', text)}\n`);
@@ -90,6 +98,12 @@ export function createOutput({
 
 /** What {@link createOutput} gives. */
 export type Output = ReturnType<typeof createOutput>;
+
+/** A part that ends with its line break or tab. */
+function safePart(part: string): string {
+  const end = /[\n\t]$/.exec(part)?.[0] ?? '';
+  return oneLine(part.slice(0, part.length - end.length)) + end;
+}
 
 const graphemes = new Intl.Segmenter();
 

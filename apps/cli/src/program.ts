@@ -3,6 +3,7 @@ import { createApi, serverOrigin } from './api.ts';
 import type { Cli } from './cli.ts';
 import { applyCommand } from './commands/apply.ts';
 import { auditVerifyCommand } from './commands/audit-verify.ts';
+import { configCommands } from './commands/config.ts';
 import { keysCompromiseCommand } from './commands/keys-compromise.ts';
 import { keysListCommand } from './commands/keys-list.ts';
 import { keysRotateCommand } from './commands/keys-rotate.ts';
@@ -54,14 +55,20 @@ export async function runCli({
     credentials,
     server,
     now,
-    api: async ({ loginOnly = false } = {}) =>
-      createApi({
+    env,
+    api: async ({ loginOnly = false, organization } = {}) => {
+      const chosen = globals().organization;
+      if (chosen !== undefined && organization !== undefined && chosen !== organization) {
+        throw usageError(`--organization is ${chosen}, and the service is one of ${organization}.`, 'leave one away');
+      }
+      return createApi({
         server: await server(),
         token: loginOnly ? undefined : env['GATEHOUSE_TOKEN'] || undefined,
-        organization: globals().organization,
+        organization: chosen ?? organization,
         credentials,
         now,
-      }),
+      });
+    },
   };
   addCommands(program, cli);
   const said: string[] = [];
@@ -107,6 +114,7 @@ function addCommands(program: Command, cli: Cli): void {
   const services = program.command('services').description('applications, backends and machine accounts');
   servicesListCommand(services, cli);
   servicesCreateCommand(services, cli);
+  configCommands(program, cli);
   const keys = program.command('keys').description('keyrings and their keys');
   keysListCommand(keys, cli);
   keysRotateCommand(keys, cli);

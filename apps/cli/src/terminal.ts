@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline/promises';
 import { CliError, usageError } from './errors.ts';
 import type { OutputStream } from './output.ts';
 
-/** Longest password or secret read, bytes. */
+/** Longest password or secret read unless the caller says otherwise, bytes. */
 const maxSecretBytes = 4096;
 
 /** The keyboard. */
@@ -55,16 +55,21 @@ export function createTerminal({ stdin, stderr }: { stdin: InputStream; stderr: 
       question,
       option,
       twice = false,
+      what = 'password',
+      maxBytes = maxSecretBytes,
     }: {
       file: string | undefined;
       question: string;
       option: string;
       twice?: boolean;
+      /** What it is, for messages. */
+      what?: string;
+      maxBytes?: number;
     }) {
-      if (file !== undefined) return secretFrom(file, stdin, option);
+      if (file !== undefined) return secretFrom(file, stdin, { option, maxBytes });
       if (!isInteractive()) {
         throw usageError(
-          'There is no terminal to ask for the password.',
+          `There is no terminal to ask for the ${what}.`,
           `give it by ${option} <file>, or on stdin by ${option} -`,
         );
       }
@@ -75,6 +80,9 @@ export function createTerminal({ stdin, stderr }: { stdin: InputStream; stderr: 
       }
       return secret;
     },
+
+    /** All of stdin as UTF-8; a byte more than `maxBytes` at most is taken, so that the caller sees that it is too much. */
+    readText: (maxBytes: number): Promise<string> => textOf(stdin, maxBytes),
   };
 }
 
@@ -112,9 +120,13 @@ function hiddenLine(stdin: InputStream): Promise<string> {
   });
 }
 
-async function secretFrom(file: string, stdin: InputStream, option: string): Promise<string> {
+async function secretFrom(
+  file: string,
+  stdin: InputStream,
+  { option, maxBytes }: { option: string; maxBytes: number },
+): Promise<string> {
   let content: string;
-  if (file === '-') content = await textOf(stdin);
+  if (file === '-') content = await textOf(stdin, maxBytes * 2);
   else {
     try {
       content = await readFile(file, 'utf8');
@@ -134,21 +146,21 @@ async function secretFrom(file: string, stdin: InputStream, option: string): Pro
     throw new CliError('cli.file', `${option}: ${file === '-' ? 'stdin' : file} is empty.`, {
       fix: 'write the value into it',
     });
-  if (Buffer.byteLength(secret) > maxSecretBytes) {
-    throw new CliError('cli.file', `${option}: the value is longer than ${maxSecretBytes} bytes.`, {
+  if (Buffer.byteLength(secret) > maxBytes) {
+    throw new CliError('cli.file', `${option}: the value is longer than ${maxBytes} bytes.`, {
       fix: 'check that it is the right file',
     });
   }
   return secret;
 }
 
-async function textOf(stdin: InputStream): Promise<string> {
+async function textOf(stdin: InputStream, maxBytes: number): Promise<string> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of stdin) {
     chunks.push(Buffer.from(chunk));
     length += chunk.length;
-    if (length > maxSecretBytes * 2) break;
+    if (length > maxBytes) break;
   }
   return Buffer.concat(chunks).toString('utf8');
 }

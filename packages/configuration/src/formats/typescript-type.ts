@@ -78,16 +78,14 @@ function valueType(value: JsonValue, depth: number): string {
   if (value === null) return 'null';
   if (typeof value !== 'object') return typeof value;
   if (depth > maxDepth) return 'unknown';
-  if (isJsonObject(value)) {
-    const members = Object.entries(value as JsonObject).map(([key, member]) => ({
-      key,
-      type: valueType(member as JsonValue, depth + 1),
-      optional: false,
-      description: '',
-    }));
-    return object(members);
-  }
-  return list(union(value.map((item) => valueType(item as JsonValue, depth + 1))));
+  if (Array.isArray(value)) return list(union(value.map((item) => valueType(item as JsonValue, depth + 1))));
+  const members = Object.entries(value).map(([key, member]) => ({
+    key,
+    type: valueType(member as JsonValue, depth + 1),
+    optional: false,
+    description: '',
+  }));
+  return object(members);
 }
 
 interface Place {
