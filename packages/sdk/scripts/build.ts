@@ -1,6 +1,6 @@
 /**
- * Builds what is published: JavaScript and declarations by `tsc`, with the private package `@gatehouse/crypto` built in
- * beside the SDK's own files. Imports of it become relative paths, and declarations name `.js` files, so that a user
+ * Builds what is published: JavaScript and declarations by `tsc`, with what is used of our private packages built in
+ * beside the SDK's own files. Imports of them become relative paths, and declarations name `.js` files, so that a user
  * needs nothing of this repository. Fails if anything else than the declared dependencies is imported.
  */
 import { execFileSync } from 'node:child_process';
@@ -11,7 +11,13 @@ import { fileURLToPath } from 'node:url';
 const packageFolder = fileURLToPath(new URL('..', import.meta.url));
 const repository = join(packageFolder, '../..');
 const dist = join(packageFolder, 'dist');
-const inlined = new Map([['@gatehouse/crypto', join(dist, 'crypto/src/index.js')]]);
+/** What of our packages is built in, and where it comes to lie; `paths` of tsconfig.build.json says the same. */
+const inlined = new Map([
+  ['@gatehouse/configuration/verify-bundle', join(dist, 'configuration/src/verify-bundle.js')],
+  // Only the types of JSON values: the rest of the contracts is the server's.
+  ['@gatehouse/contracts', join(dist, 'contracts/src/json.js')],
+  ['@gatehouse/crypto', join(dist, 'crypto/src/index.js')],
+]);
 const specifierPattern = /((?:\bfrom|\bimport|\bimport\()\s*['"])([^'"]+)(['"])/g;
 
 interface Manifest {
@@ -49,6 +55,11 @@ function rewritten(file: string, specifier: string): string {
     return path.startsWith('.') ? path : `./${path}`;
   }
   if (specifier.startsWith('.')) return specifier.replace(/\.ts$/, '.js');
-  if (specifier.startsWith('node:') || allowed.has(specifier)) return specifier;
+  if (specifier.startsWith('node:') || allowed.has(packageOf(specifier))) return specifier;
   throw new Error(`${file} imports ${specifier}, which is neither inlined nor a declared dependency.`);
+}
+
+/** The package of `name/part`, with its scope. */
+function packageOf(specifier: string): string {
+  return specifier.split('/', specifier.startsWith('@') ? 2 : 1).join('/');
 }

@@ -10,6 +10,13 @@ import type { AgentIdentity } from './agent-identity.ts';
 import { agentFailureOf, requestAsAgent } from './agent-requests.ts';
 import type { KeptVersion, SeenVersion } from './local-copy.ts';
 
+/** What the server says is newest. */
+export interface LatestVersion {
+  readonly version: number;
+  /** What a process that starts now should start with; absent when that is the newest. */
+  readonly startVersion?: number;
+}
+
 /** The server, as far as versions go. */
 export interface BundleSource {
   /**
@@ -19,7 +26,7 @@ export interface BundleSource {
   latest(
     namespace: string,
     options: { since?: number; waitSeconds?: number; signal: AbortSignal },
-  ): Promise<number | undefined>;
+  ): Promise<LatestVersion | undefined>;
   /** One version, verified. Rejects with `version_refused` when it does not verify. */
   fetch(
     namespace: string,
@@ -59,11 +66,11 @@ export function createBundleSource(deps: { identity: AgentIdentity; clock: Clock
       const answer = await requestAsAgent(identity, pathOf(namespace, 'agent'), { headers, query }, bounds);
       if (answer.status === 304) return undefined;
       if (answer.status !== 200) throw agentFailureOf(answer, `Namespace ${namespace}`);
-      const { version } = parseObject(answer, `Namespace ${namespace}`);
-      if (!Number.isInteger(version) || Number(version) < 1) {
+      const { version, start_version: startVersion } = parseObject(answer, `Namespace ${namespace}`);
+      if (!isVersion(version) || (startVersion !== undefined && !isVersion(startVersion))) {
         throw new GatehouseError('answer_invalid', `Namespace ${namespace}: the answer has no version.`);
       }
-      return Number(version);
+      return startVersion === undefined ? { version } : { version, startVersion };
     },
 
     async fetch(namespace, version, { seen, signal }) {
@@ -99,6 +106,10 @@ export function createBundleSource(deps: { identity: AgentIdentity; clock: Clock
       }
     },
   };
+}
+
+function isVersion(value: unknown): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 1;
 }
 
 function readAnswer(answer: HttpAnswer, what: string): { bundle: string; secrets: string | undefined } {

@@ -55,6 +55,11 @@ export interface FollowerOptions extends HttpOptions {
   apply: ApplyVersion;
   /** Told of every change of a namespace's status. What it throws is not heard. */
   onStatus?: (status: NamespaceStatus) => void;
+  /**
+   * Told once of each version that was refused, because it does not verify or because `apply` threw: what is to be
+   * reported as `rejected`. `version` is undefined when it is not known. What it throws is not heard.
+   */
+  onRejected?: (refused: { readonly namespace: string; readonly version?: number; readonly reason: string }) => void;
   /** Longest wait of one poll, 1 to 60. Default 60. */
   waitSeconds?: number;
   /** How long to wait between tries. Default: up to 1 s at first, up to 60 s at last. */
@@ -119,14 +124,6 @@ export function createFollower(options: FollowerOptions): Follower {
     identity.rotateKeysIfDue().catch(() => undefined);
   }
 
-  function tell(status: NamespaceStatus): void {
-    try {
-      options.onStatus?.(status);
-    } catch {
-      // A listener for people must not end what a program lives on.
-    }
-  }
-
   const followers = new Map<string, NamespaceFollower>(
     namespaces.map((namespace) => [
       namespace,
@@ -135,7 +132,9 @@ export function createFollower(options: FollowerOptions): Follower {
         source,
         copies: identity.copies,
         apply: options.apply,
-        onStatus: tell,
+        onStatus: (status) => quietly(() => options.onStatus?.(status)),
+        onRejected: (version, reason) =>
+          quietly(() => options.onRejected?.({ namespace, reason, ...(version === undefined ? {} : { version }) })),
         onContact: rotateIfDue,
         waitSeconds,
         backOff: createBackOff(options.backOff),
@@ -181,4 +180,13 @@ export function createFollower(options: FollowerOptions): Follower {
       await ended;
     },
   };
+}
+
+/** A listener must not end what a program lives on. */
+function quietly(tell: () => void): void {
+  try {
+    tell();
+  } catch {
+    // Documented: what a listener throws is not heard.
+  }
 }

@@ -6,7 +6,7 @@ import type { Clock } from '../clock.ts';
 import { GatehouseError, isGatehouseError } from '../errors.ts';
 import type { BackOff } from './back-off.ts';
 import { sleep } from './back-off.ts';
-import type { BundleSource } from './bundle-source.ts';
+import type { BundleSource, LatestVersion } from './bundle-source.ts';
 import { changedKeysBetween, frozen } from './configuration-values.ts';
 import type { ConfigurationVersion } from './configuration-version.ts';
 import type { ApplyVersion, NamespaceStatus } from './follower.ts';
@@ -19,6 +19,8 @@ export interface NamespaceFollowerDeps {
   readonly copies: LocalCopies;
   readonly apply: ApplyVersion;
   readonly onStatus: (status: NamespaceStatus) => void;
+  /** A version was refused, for the first time. */
+  readonly onRejected: (version: number | undefined, reason: string) => void;
   /** The server has answered. */
   readonly onContact: () => void;
   readonly waitSeconds: number;
@@ -46,9 +48,13 @@ export function createNamespaceFollower(deps: NamespaceFollowerDeps): NamespaceF
   const { namespace, source, copies, apply, waitSeconds, backOff, random, clock, signal } = deps;
   const ready = createReadiness();
   let accepted: ConfigurationVersion | undefined;
+  /** The highest version that was verified, here or by a process before. */
   let seen: SeenVersion | undefined;
+  /** What was handed over last: newer versions are asked for. */
+  let position: number | undefined;
   let kept: KeptState = {};
   let waiting: { version: KeptVersion; source: 'server' | 'copy' } | undefined;
+  let isTrying = false;
   let applying: { readonly giveUp: AbortController; readonly done: Promise<void> } | undefined;
   let status: NamespaceStatus = { namespace, state: 'starting', failures: 0 };
 
@@ -74,8 +80,7 @@ export function createNamespaceFollower(deps: NamespaceFollowerDeps): NamespaceF
     try {
       return await work();
     } catch (error) {
-      if (!isGatehouseError(error)) throw error;
-      tell({ copyProblem: error.message });
+      tell({ copyProblem: error instanceof Error ? error.message : 'The state folder cannot be used.' });
       return undefined;
     }
   }
@@ -83,8 +88,10 @@ export function createNamespaceFollower(deps: NamespaceFollowerDeps): NamespaceF
   /** Hands a version over as soon as the one before is done with. */
   function offer(version: KeptVersion, from: 'server' | 'copy'): void {
     waiting = { version, source: from };
+    position = Math.max(position ?? 0, version.version);
     if (applying === undefined) applying = startApplying();
-    else applying.giveUp.abort(new GivenUp());
+    // The first version is waited for: what an instance starts with is not for the next one to choose.
+    else if (accepted !== undefined) applying.giveUp.abort(new GivenUp());
   }
 
   function startApplying(): NonNullable<typeof applying> {
@@ -105,14 +112,18 @@ export function createNamespaceFollower(deps: NamespaceFollowerDeps): NamespaceF
       source: from,
       changedKeys: changedKeysBetween(accepted?.values, offered.values),
     });
+    isTrying = true;
     try {
       await apply(version, { signal: giveUp.signal });
     } catch (error) {
+      isTrying = false;
       if (giveUp.signal.aborted && error === giveUp.signal.reason) return;
       refuse(offered.version, reasonOf(error), error);
       return;
     }
+    isTrying = false;
     accepted = version;
+    kept = {};
     const isAnswered = from === 'server' && (status.rejected?.version ?? 0) <= version.version;
     tell(isAnswered ? { rejected: undefined } : {});
     if (from === 'server') await onDisk(() => copies.keep(offered));
@@ -121,8 +132,10 @@ export function createNamespaceFollower(deps: NamespaceFollowerDeps): NamespaceF
 
   /** A version that may not be used: the last good one stays. Without one there is nothing to wait for but the copy. */
   function refuse(version: number | undefined, reason: string, cause: unknown): void {
+    const isNew = status.rejected?.version !== version || status.rejected?.reason !== reason;
     tell({ rejected: version === undefined ? { reason } : { version, reason } });
-    if (startFromCopy(version)) return;
+    if (isNew) deps.onRejected(version, reason);
+    if (isTrying || waiting !== undefined || startFromCopy(version)) return;
     ready.reject(
       isGatehouseError(cause)
         ? cause
@@ -141,33 +154,45 @@ export function createNamespaceFollower(deps: NamespaceFollowerDeps): NamespaceF
   }
 
   async function take(version: number): Promise<void> {
+    if (accepted === undefined && kept.copy?.version === version && startFromCopy()) return;
     if (seen !== undefined && version < seen.version) {
       throw new GatehouseError(
         'version_refused',
-        `Namespace ${namespace}: the server’s latest version is ${version}, older than the last seen serial ${seen.version}.`,
+        `Namespace ${namespace}: the server offers version ${version}, older than the last seen serial ${seen.version}.`,
+        { details: { refusal: 'older', namespace, version } },
       );
     }
-    const isKept = kept.copy?.version === version && kept.copy.hash === seen?.hash;
-    if (isKept && accepted === undefined && startFromCopy()) return;
     const fetched = await source.fetch(namespace, version, { seen, signal });
-    seen = { version: fetched.version, hash: fetched.hash };
-    await onDisk(() => copies.saw(namespace, { version: fetched.version, hash: fetched.hash }));
-    kept = fetched.version === kept.copy?.version ? {} : kept;
+    const verified = { version: fetched.version, hash: fetched.hash };
+    seen = verified;
+    await onDisk(() => copies.saw(namespace, verified));
     offer(fetched, 'server');
   }
 
+  /**
+   * What to begin with. While a rollout is under way the server names an older version, the last that reached all
+   * instances, so that a restart does not jump the queue; it is taken if nothing newer was seen here, or from the copy.
+   */
+  function firstOf({ version, startVersion = version }: LatestVersion): number {
+    const isUsable = startVersion >= (seen?.version ?? 0) || startVersion === kept.copy?.version;
+    return isUsable ? startVersion : version;
+  }
+
   async function pollOnce(isFirst: boolean): Promise<void> {
-    const since = seen?.version;
+    const since = position;
     const startedMs = clock.now().getTime();
     const options = isFirst || since === undefined ? { signal } : { since, waitSeconds, signal };
     const latest = await source.latest(namespace, options);
     tell({ error: undefined, nextTryAt: undefined, failures: 0, lastContactAt: clock.now() });
     deps.onContact();
-    // The first answer is taken even when its serial was seen: the copy may be older, or what was rejected may fit now.
-    if (latest !== undefined && (isFirst || latest !== since)) await take(latest);
+    const wanted = latest === undefined || since !== undefined ? latest?.version : firstOf(latest);
+    if (wanted !== undefined && wanted !== since) await take(wanted);
     backOff.reset();
     const tookMs = clock.now().getTime() - startedMs;
-    if (!isFirst && latest === undefined && tookMs < leastPollMilliseconds) {
+    const isIdle = wanted === undefined || wanted === since;
+    // The server is itself again: what it offered in between does not count.
+    if (isIdle && (status.rejected?.version ?? position ?? 0) < (position ?? 0)) tell({ rejected: undefined });
+    if (isIdle && options.since !== undefined && tookMs < leastPollMilliseconds) {
       await sleep((1 + random()) * leastPollMilliseconds - tookMs, signal);
     }
   }
