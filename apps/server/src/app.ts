@@ -24,6 +24,7 @@ import { createConfiguration } from './modules/configuration/index.ts';
 import { createDeclaration } from './modules/declaration/index.ts';
 import { createIdentity, type Identity } from './modules/identity/index.ts';
 import { createKeys, type Keys, openRootKeys } from './modules/keys/index.ts';
+import { createReuni } from './modules/reuni/index.ts';
 import { createSecrets, type Secrets } from './modules/secrets/index.ts';
 
 /** The release this is. */
@@ -95,6 +96,7 @@ async function wire(
     modules.secrets.routes,
     modules.configuration.routes,
     modules.declaration.routes,
+    ...(modules.reuni ? [modules.reuni.routes] : []),
   ];
   for (const route of routes) {
     await app.register(async (child) => route(child as unknown as App));
@@ -164,8 +166,11 @@ async function createModules(deps: ModuleDeps) {
   });
   const configuration = createConfiguration({ ...deps, audit, keys, identity });
   const declaration = createDeclaration({ ...deps, audit, identity, secrets });
+  const reuni = deps.settings.modules.includes('reuni')
+    ? createReuni({ ...deps, audit, identity, configuration })
+    : undefined;
   return {
-    modules: { audit, webhooks, keys, identity, secrets, configuration, declaration },
-    lifecycle: [keys, audit, webhooks, identity, configuration, declaration],
+    modules: { audit, webhooks, keys, identity, secrets, configuration, declaration, reuni },
+    lifecycle: [keys, audit, webhooks, identity, configuration, ...(reuni ? [reuni] : []), declaration],
   };
 }
