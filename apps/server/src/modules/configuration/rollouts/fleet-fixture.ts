@@ -13,9 +13,9 @@ export interface TestAgent {
   readonly id: string;
   readonly name: string;
   call(method: 'GET' | 'POST', url: string, payload?: object, node?: Node): Promise<Answer>;
-  /** Reports in `default`; fails the test when it is not taken. */
+  /** Reports; fails the test when it is not taken. */
   report(version: number, state: string, reason?: string, node?: Node): Promise<void>;
-  /** Asks for a slot in `default`. */
+  /** Asks for a slot. */
   slot(version: number, wait?: number, node?: Node): Promise<Slot>;
   /** Asks for a slot, starts with the version and says that it is well. */
   take(version: number, node?: Node): Promise<void>;
@@ -30,24 +30,32 @@ export interface Slot {
   readonly latest_version?: number;
 }
 
-/** The service `billing` of `acme` with the namespace `default` at version 1, and agents. */
-export interface FleetFixture extends AccountsFixture {
-  /** As the operator on behalf of `acme`, with a token that is renewed as the clock moves. */
-  admin(method: 'GET' | 'POST' | 'PUT' | 'DELETE', url: string, payload?: object, node?: Node): Promise<Answer>;
+/** A service of `acme` with the namespace `default`, and its agents. */
+export interface Fleet {
+  readonly service: string;
+  /** `/v1/services/<service>/default`. */
+  readonly base: string;
+  readonly agents: readonly TestAgent[];
+  /** Enrols another agent. */
+  join(name: string): Promise<TestAgent>;
   /** Publishes and answers the version's number. */
-  publish(configuration: object, node?: Node): Promise<number>;
-  /** Enrols an agent of a service. */
-  agent(name: string, service?: string): Promise<TestAgent>;
-  /** Enrols agents that run version 1 and are healthy. */
-  fleet(names: readonly string[]): Promise<TestAgent[]>;
+  publish(value: string, node?: Node): Promise<number>;
   rollout(version: number): Promise<Answer['body']>;
   instances(): Promise<Answer['body'][]>;
   setPolicy(policy: object): Promise<void>;
+  /** The id of the namespace. */
+  namespaceId(): Promise<string>;
+}
+
+/** A node with `acme`, and as many fleets as a test file needs. */
+export interface FleetFixture extends AccountsFixture {
+  /** As the operator on behalf of `acme`, with a token that is renewed as the clock moves. */
+  admin(method: 'GET' | 'POST' | 'PUT' | 'DELETE', url: string, payload?: object, node?: Node): Promise<Answer>;
+  /** A new service whose agents run version 1 (VALUE "one") and are healthy. */
+  fleet(service: string, names: readonly string[], policy?: object): Promise<Fleet>;
   /** Moves the clock and lets the nodes look, as they do every minute. */
   pass(seconds: number): Promise<void>;
 }
-
-const base = '/v1/services/billing/default';
 
 /** Starts the fixture. */
 export async function createFleetFixture(): Promise<FleetFixture> {
@@ -63,95 +71,50 @@ export async function createFleetFixture(): Promise<FleetFixture> {
     const options = { token, organization: 'acme', payload };
     return fixture.call(method, url, { ...options, node: node as AccountsFixture });
   };
-  const expect = async (status: number, answer: Promise<Answer>): Promise<Answer['body']> => {
-    const { status: actual, body, raw } = await answer;
-    assert.equal(
-      actual,
-      status,
-      `${raw.body} ${actual === 500 ? fixture.logLines.filter((line) => line.includes('"err"')).join('') : ''}`,
-    );
-    return body;
-  };
-  await expect(201, admin('POST', '/v1/services', { name: 'billing' }));
-  await expect(
-    201,
-    admin('POST', '/v1/services/namespaces', {
-      service: 'billing',
-      namespace: 'default',
-      configuration: { VALUE: 'one' },
-    }),
-  );
-
-  const agent: FleetFixture['agent'] = async (name, service = 'billing') => {
-    const [signature, encryption] = await Promise.all([generateKeyPair('ES256'), generateKeyPair('ECDH-ES+A256KW')]);
-    const { enrolment_token } = await expect(201, admin('POST', `/v1/services/${service}/enrolment-tokens`, {}));
-    const jwks = { keys: [signature.publicJwk, encryption.publicJwk] };
-    const enrolled = await expect(
-      201,
-      fixture.call('POST', '/v1/agents', { token: enrolment_token, payload: { name, jwks } }),
-    );
-    const id: string = enrolled.agent_id;
-    const key = importSigningKey(signature.privateJwk);
-    let assertions = 0;
-    let access = { token: '', until: 0 };
-    const accessToken = async (): Promise<string> => {
-      const now = Math.floor(clock.now().getTime() / 1000);
-      if (now < access.until) return access.token;
-      assertions += 1;
-      const payload = {
-        iss: id,
-        sub: id,
-        aud: fixture.settings.publicUrl,
-        iat: now,
-        exp: now + 60,
-        jti: `${id} ${assertions}`,
-      };
-      const assertion = await signCompactJws({ key, payload, typ: 'gatehouse-agent-assertion+jwt' });
-      const body = await expect(200, fixture.call('POST', '/v1/agents/token', { payload: { assertion } }));
-      access = { token: body.access_token, until: now + 600 };
-      return access.token;
-    };
-    const call: TestAgent['call'] = async (method, url, payload, node = fixture) =>
-      fixture.call(method, url, { token: await accessToken(), payload, node: node as AccountsFixture });
-    const report: TestAgent['report'] = async (version, state, reason, node) => {
-      await expect(200, call('POST', `${base}/instance`, { version, state, ...(reason ? { reason } : {}) }, node));
-    };
-    const slot: TestAgent['slot'] = (version, wait = 0, node = fixture) =>
-      expect(200, call('POST', `${base}/slot`, { version, wait }, node));
-    return {
-      id,
-      name,
-      call,
-      report,
-      slot,
-      async take(version, node) {
-        const answer = await slot(version, 0, node);
-        assert.ok(answer.granted, `${name} got no slot: ${JSON.stringify(answer)}`);
-        await report(version, 'applied', undefined, node);
-        await report(version, 'healthy', undefined, node);
-      },
-    };
-  };
-
   return {
     ...fixture,
     admin,
-    agent,
-    async publish(configuration, node) {
-      const { version } = await expect(200, admin('GET', `${base}/latest`));
-      const body = { parent_version: version, configuration };
-      return (await expect(201, admin('POST', base, body, node))).version;
-    },
-    async fleet(names) {
-      const agents = [];
-      for (const name of names) agents.push(await agent(name));
-      for (const one of agents) await one.report(1, 'healthy');
-      return agents;
-    },
-    rollout: (version) => expect(200, admin('GET', `${base}/rollouts/${version}`)),
-    instances: async () => (await expect(200, admin('GET', '/v1/services/billing/instances'))).items,
-    async setPolicy(policy) {
-      await expect(200, admin('PUT', '/v1/services/billing/rollout-policy', policy));
+    async fleet(service, names, policy) {
+      const base = `/v1/services/${service}/default`;
+      await expect(201, admin('POST', '/v1/services', { name: service }));
+      const namespace = { service, namespace: 'default', configuration: { VALUE: 'one' } };
+      await expect(201, admin('POST', '/v1/services/namespaces', namespace));
+      const join = async (name: string) => {
+        const path = `/v1/services/${service}/enrolment-tokens`;
+        const { enrolment_token } = await expect(201, admin('POST', path, {}));
+        return enrol(fixture, { name, base, enrolmentToken: enrolment_token });
+      };
+      const setPolicy: Fleet['setPolicy'] = async (changed) => {
+        await expect(200, admin('PUT', `/v1/services/${service}/rollout-policy`, changed));
+      };
+      const agents: TestAgent[] = [];
+      for (const name of names) {
+        const agent = await join(name);
+        await agent.report(1, 'healthy');
+        agents.push(agent);
+      }
+      if (policy) await setPolicy(policy);
+      return {
+        service,
+        base,
+        agents,
+        join,
+        setPolicy,
+        async publish(value, node) {
+          const { version } = await expect(200, admin('GET', `${base}/latest`));
+          const body = { parent_version: version, configuration: { VALUE: value } };
+          return (await expect(201, admin('POST', base, body, node))).version;
+        },
+        rollout: (version) => expect(200, admin('GET', `${base}/rollouts/${version}`)),
+        instances: async () => (await expect(200, admin('GET', `/v1/services/${service}/instances`))).items,
+        async namespaceId() {
+          const { rows } = await fixture.db.pool.query<{ id: string }>(
+            `select id from configuration.namespaces where service = $1 and name = 'default'`,
+            [service],
+          );
+          return rows[0]?.id ?? '';
+        },
+      };
     },
     async pass(seconds) {
       for (let left = seconds; left > 0; left -= 60) {
@@ -160,4 +123,60 @@ export async function createFleetFixture(): Promise<FleetFixture> {
       }
     },
   };
+}
+
+/** Enrols an agent with keys of its own. */
+async function enrol(
+  fixture: AccountsFixture,
+  { name, base, enrolmentToken }: { name: string; base: string; enrolmentToken: string },
+): Promise<TestAgent> {
+  const { clock } = fixture;
+  const [signature, encryption] = await Promise.all([generateKeyPair('ES256'), generateKeyPair('ECDH-ES+A256KW')]);
+  const payload = { name, jwks: { keys: [signature.publicJwk, encryption.publicJwk] } };
+  const enrolled = await expect(201, fixture.call('POST', '/v1/agents', { token: enrolmentToken, payload }));
+  const id: string = enrolled.agent_id;
+  const key = importSigningKey(signature.privateJwk);
+  let access = { token: '', until: 0 };
+  let assertions = 0;
+  const accessToken = async (): Promise<string> => {
+    const now = Math.floor(clock.now().getTime() / 1000);
+    if (now < access.until) return access.token;
+    assertions += 1;
+    const claims = { iss: id, sub: id, aud: fixture.settings.publicUrl, iat: now, exp: now + 60 };
+    const assertion = await signCompactJws({
+      key,
+      payload: { ...claims, jti: `${id} ${assertions}` },
+      typ: 'gatehouse-agent-assertion+jwt',
+    });
+    const body = await expect(200, fixture.call('POST', '/v1/agents/token', { payload: { assertion } }));
+    access = { token: body.access_token, until: now + 600 };
+    return access.token;
+  };
+  const call: TestAgent['call'] = async (method, url, body, node = fixture) =>
+    fixture.call(method, url, { token: await accessToken(), payload: body, node: node as AccountsFixture });
+  const report: TestAgent['report'] = async (version, state, reason, node) => {
+    await expect(200, call('POST', `${base}/instance`, { version, state, ...(reason ? { reason } : {}) }, node));
+  };
+  const slot: TestAgent['slot'] = (version, wait = 0, node = fixture) =>
+    expect(200, call('POST', `${base}/slot`, { version, wait }, node));
+  return {
+    id,
+    name,
+    call,
+    report,
+    slot,
+    async take(version, node) {
+      const answer = await slot(version, 0, node);
+      assert.ok(answer.granted, `${name} got no slot: ${JSON.stringify(answer)}`);
+      await report(version, 'applied', undefined, node);
+      await report(version, 'healthy', undefined, node);
+    },
+  };
+}
+
+/** The body of an answer that has to have this status. */
+export async function expect(status: number, answer: Promise<Answer>): Promise<Answer['body']> {
+  const { status: actual, body, raw } = await answer;
+  assert.equal(actual, status, raw.body);
+  return body;
 }
