@@ -17,6 +17,7 @@ import {
   findNamespaceForUpdate,
   insertNamespace,
   listDependents,
+  listNamespaces,
   updateNamespaceSettings,
 } from './namespace-store.ts';
 
@@ -53,6 +54,8 @@ export function createNamespaces(deps: {
 
   return {
     getNamespace,
+    /** By name, a page. */
+    listNamespaces,
 
     /** Makes a namespace without a version; 409 when the service has one of this name. */
     async createNamespace(

@@ -135,6 +135,8 @@ export function createVersions(deps: {
   };
 
   return {
+    findVersion,
+
     /** Publishes a new configuration; 409 that names both versions when another was published in the meantime. */
     async publishVersion(tx: Tx, input: NewVersion): Promise<Version> {
       const namespace = await lock(tx, input.namespace.id);
