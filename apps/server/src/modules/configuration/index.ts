@@ -20,6 +20,7 @@ import type { Audit } from '../audit/index.ts';
 import type { Identity } from '../identity/index.ts';
 import type { Keys } from '../keys/index.ts';
 import { createAgents } from './agents/agents.ts';
+import { createDelivery } from './delivery/delivery.ts';
 import { namespaceRoutes } from './namespaces/namespace-routes.ts';
 import { createNamespaces } from './namespaces/namespace-service.ts';
 import { createRollouts } from './rollouts/rollouts.ts';
@@ -42,8 +43,8 @@ export interface ConfigurationDeps {
   readonly changes: Changes;
   readonly jobs: Jobs;
   readonly metrics: Metrics;
-  readonly audit: Pick<Audit, 'append'>;
-  readonly keys: Pick<Keys, 'seal' | 'open' | 'sign' | 'findVerificationKey'>;
+  readonly audit: Pick<Audit, 'append' | 'appendAll'>;
+  readonly keys: Pick<Keys, 'seal' | 'open' | 'sign' | 'inUse' | 'findVerificationKey' | 'configurationKeys'>;
   readonly identity: Pick<Identity, 'services'>;
 }
 
@@ -60,10 +61,12 @@ export function createConfiguration(deps: ConfigurationDeps) {
   const agents = createAgents({ ...deps, services, issuer: deps.settings.publicUrl });
   // What follows from a publication, in its transaction and in this order.
   const published: Published = async (tx, { namespace, version }) => {
+    await delivery.published(tx, { namespace, version });
     await rollouts.begin(tx, namespace, version);
   };
   const versions = createVersions({ ...deps, content, published });
   const { callers } = agents;
+  const delivery = createDelivery({ ...deps, callers, secretValues, issuer: deps.settings.publicUrl });
   const rollouts = createRollouts({ ...deps, services, namespaces, callers, rollback: versions.rollback });
 
   return {
@@ -76,9 +79,16 @@ export function createConfiguration(deps: ConfigurationDeps) {
       versionRoutes({ db, namespaces, versions })(app);
       revealRoutes({ db, audit, namespaces, secretValues })(app);
       agents.routes(app);
+      delivery.routes(app);
       rollouts.routes(app);
     },
-    start: () => rollouts.start(),
-    stop: () => rollouts.stop(),
+    async start(): Promise<void> {
+      await delivery.start();
+      await rollouts.start();
+    },
+    async stop(): Promise<void> {
+      await rollouts.stop();
+      await delivery.stop();
+    },
   };
 }

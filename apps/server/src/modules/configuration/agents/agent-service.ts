@@ -23,12 +23,9 @@ import {
 } from './agent-store.ts';
 import type { AgentTokens } from './agent-token.ts';
 import { type CheckedAssertion, checkAssertion, claimedAgent, takeAssertion } from './assertion.ts';
-import { maxAgents } from './limits.ts';
+import { agentsTopic, maxAgents } from './limits.ts';
 import { tokenHash } from './token-service.ts';
 import { findUsedEnrolmentToken, takeEnrolmentToken } from './token-store.ts';
-
-/** Told to all nodes when an agent may no longer be served: those that wait are judged anew. */
-export const agentsTopic = 'configuration-agents';
 
 /** With what an agent enrols. */
 export type EnrolmentCredential =

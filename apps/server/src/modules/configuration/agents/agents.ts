@@ -36,7 +36,7 @@ import { createTokens } from './token-service.ts';
 import { purgeEnrolmentTokens } from './token-store.ts';
 
 export type { Agent, AgentCaller, Caller, EnrolmentToken, ServiceToken } from './agent.ts';
-export { agentOrigin, agentsTopic } from './agent-service.ts';
+export { agentOrigin } from './agent-service.ts';
 
 const daySeconds = 86_400;
 /** Rows of one transaction of the sweep, so that none holds locks for long. */

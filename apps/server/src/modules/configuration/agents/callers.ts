@@ -5,7 +5,7 @@ import { serviceSuspended } from './agent-service.ts';
 import { listLivingAgents } from './agent-store.ts';
 import type { AgentTokens } from './agent-token.ts';
 import { serviceTokenPattern, tokenHash } from './token-service.ts';
-import { findServiceTokens } from './token-store.ts';
+import { findServiceTokens, listLivingServiceTokens } from './token-store.ts';
 
 /**
  * Tells who asks for configuration: an agent by its access token, or whoever holds a service token (as it is, or as
@@ -21,6 +21,7 @@ export function createCallers(deps: {
   const { db, tokens } = deps;
   const livingAgent = createSharedRead(db, (id: string) => id, listLivingAgents);
   const serviceToken = createSharedRead(db, (hash: string) => hash, findServiceTokens);
+  const livingToken = createSharedRead(db, (id: string) => id, listLivingServiceTokens);
   const activeService = createSharedRead(
     db,
     (id: string) => id,
@@ -72,13 +73,16 @@ export function createCallers(deps: {
       return caller;
     },
 
-    /** Those of these agents that may still be served. */
-    async stillServed(agents: readonly Pick<AgentCaller, 'agentId' | 'serviceId'>[]): Promise<ReadonlySet<string>> {
-      const good = new Set<string>();
+    /** Those of these callers that may still be served. */
+    async stillGood(all: readonly Caller[]): Promise<ReadonlySet<Caller>> {
+      const good = new Set<Caller>();
       await Promise.all(
-        agents.map(async ({ agentId, serviceId }) => {
-          const [agent, isActive] = await Promise.all([livingAgent(agentId), isServiceActive(serviceId)]);
-          if (agent && isActive) good.add(agentId);
+        all.map(async (caller) => {
+          const [isThere, isActive] = await Promise.all([
+            caller.kind === 'agent' ? livingAgent(caller.agentId) : livingToken(caller.tokenId),
+            isServiceActive(caller.serviceId),
+          ]);
+          if (isThere !== undefined && isActive) good.add(caller);
         }),
       );
       return good;

@@ -30,3 +30,6 @@ export const idleAgentDays = 60;
 
 /** A revoked agent is shown for this long. */
 export const revokedAgentDays = 30;
+
+/** Told to all nodes when an agent or a token may no longer be served: those that wait are judged anew. */
+export const agentsTopic = 'configuration-agents';

@@ -3,6 +3,7 @@ import type { SealPlace } from '@gatehouse/crypto';
 import {
   AppError,
   addSeconds,
+  type Changes,
   type Clock,
   type Origin,
   type Random,
@@ -13,7 +14,7 @@ import type { Audit } from '../../audit/index.ts';
 import type { Service } from '../../identity/index.ts';
 import type { Keys } from '../../keys/index.ts';
 import type { EnrolmentToken, ServiceToken } from './agent.ts';
-import { enrolmentSeconds, maxEnrolmentTokens, maxServiceTokens } from './limits.ts';
+import { agentsTopic, enrolmentSeconds, maxEnrolmentTokens, maxServiceTokens } from './limits.ts';
 import {
   deleteEnrolmentTokenRow,
   deleteServiceTokenRow,
@@ -41,9 +42,10 @@ export function createTokens(deps: {
   clock: Clock;
   random: Pick<Random, 'id' | 'bytes'>;
   audit: Pick<Audit, 'append'>;
+  changes: Pick<Changes, 'touch'>;
   keys: Pick<Keys, 'seal' | 'open'>;
 }) {
-  const { clock, random, audit, keys } = deps;
+  const { clock, random, audit, changes, keys } = deps;
 
   const record = (tx: Tx, action: string, owner: Owner, origin: Origin, details: Record<string, string | boolean>) =>
     audit.append(tx, {
@@ -110,6 +112,7 @@ export function createTokens(deps: {
     async deleteServiceToken(tx: Tx, input: { service: Owner; id: string; origin: Origin }): Promise<void> {
       const name = await deleteServiceTokenRow(tx, input.service.id, input.id);
       if (name === undefined) throw noToken();
+      await changes.touch(tx, agentsTopic);
       await record(tx, 'service.token_deleted', input.service, input.origin, { token_id: input.id, name });
     },
 

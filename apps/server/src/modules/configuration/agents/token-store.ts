@@ -39,6 +39,16 @@ export async function findServiceTokens(tx: Reader, hashes: readonly string[]): 
   return new Map(rows.map((row) => [row.hash, toServiceToken(row)]));
 }
 
+const living: NamedStatement = {
+  name: 'configuration_list_living_service_tokens',
+  text: 'select id from configuration.service_tokens where id = any($1)',
+};
+
+/** Those of these tokens, by id, that were not deleted. */
+export async function listLivingServiceTokens(tx: Reader, ids: readonly string[]): Promise<Map<string, true>> {
+  return new Map((await named<{ id: string }>(tx, living, [[...ids]])).map(({ id }) => [id, true] as const));
+}
+
 const ofService: NamedStatement = {
   name: 'configuration_list_service_tokens',
   text: `select ${serviceTokenColumns}, sealed from configuration.service_tokens where service_id = $1 order by id`,
