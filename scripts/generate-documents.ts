@@ -1,7 +1,7 @@
-/** Writes the documents that the code knows better: `docs/openapi.json` and `docs/guides/errors.md`. */
-import { writeFile } from 'node:fs/promises';
+/** Writes what the code knows better: `docs/openapi.json`, `docs/guides/errors.md`, the events in `docs/guides/webhooks.md`. */
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorTable } from '@gatehouse/contracts';
+import { type EventDescription, errorTable, eventTable } from '@gatehouse/contracts';
 import { createTestApp } from '../apps/server/src/testing/test-app.ts';
 
 const docs = join(import.meta.dirname, '../docs');
@@ -31,4 +31,15 @@ OAuth endpoints answer as their RFCs say (\`error\`, \`error_description\`).
 | --- | --- | --- |
 ${rows.join('\n')}
 `,
+);
+
+const events = Object.entries<EventDescription>(eventTable).map(
+  ([name, { title, data }]) => `| \`${name}\` | ${title} | ${data.map((field) => `\`${field}\``).join(', ')} |`,
+);
+const webhooksGuide = join(docs, 'guides/webhooks.md');
+const guide = await readFile(webhooksGuide, 'utf8');
+const start = guide.indexOf('\n', guide.indexOf('<!-- events:')) + 1;
+await writeFile(
+  webhooksGuide,
+  `${guide.slice(0, start)}| Event | When | \`data\` |\n| --- | --- | --- |\n${events.join('\n')}\n${guide.slice(guide.indexOf('<!-- end of events -->'))}`,
 );

@@ -2,7 +2,7 @@
  * Every event that a webhook can be told of: name → what it says, and which details of its audit entry it carries.
  * An event is an audit entry by another road, so its name is the entry's action. Details that are not named here stay
  * in the audit trail: a payload holds ids, names of things, numbers and public keys, never a text that somebody typed.
- * Entries of single tokens (`token.issued`, `session.refreshed`) are no events: there are thousands a second of them.
+ * Entries of which there can be thousands a second (`token.issued`, `session.refreshed`) are no events.
  */
 export const eventTable = {
   // users and members
@@ -19,6 +19,8 @@ export const eventTable = {
   'user.signed_in': { title: 'A user signed in at a page', data: [] },
   'user.reauthentication_refused': { title: 'A signed-in user gave a wrong password', data: [] },
   'member.added': { title: 'An account of another organization became a member', data: ['roles'] },
+  'member.removed': { title: 'A member is one no longer', data: ['roles'] },
+  'member.refused': { title: 'Adding a member by uid was refused: too many attempts', data: [] },
   'operator.created': { title: 'The first operator was made', data: [] },
   // sessions and tokens
   'session.created': { title: 'A session began', data: ['kind', 'user', 'client_id'] },
@@ -73,24 +75,30 @@ export const eventTable = {
   'issuer.updated': { title: 'A trusted issuer was changed', data: ['issuer'] },
   'issuer.deleted': { title: 'An issuer is trusted no longer', data: ['issuer'] },
   // configuration
+  'namespace.created': { title: 'A namespace was made', data: ['service', 'namespace'] },
+  'namespace.updated': { title: 'Settings of a namespace were changed', data: ['service', 'namespace', 'changed'] },
+  'namespace.deleted': { title: 'A namespace was deleted', data: ['service', 'namespace', 'version'] },
   'configuration.published': {
     title: 'A namespace has a new version',
-    data: ['service', 'namespace', 'version', 'kind', 'restores', 'created', 'changed', 'deleted'],
+    data: ['service', 'namespace', 'version', 'parent_version', 'kind', 'restores', 'created', 'changed', 'deleted'],
   },
+  'configuration.revealed': { title: 'Somebody looked at secret values', data: ['version', 'keys'] },
   'rollout.completed': {
-    title: 'A version has reached all instances',
+    title: 'A version is healthy at every instance',
     data: ['service', 'namespace', 'version', 'instances'],
   },
-  'rollout.stopped': {
-    title: 'A rollout was stopped, by an instance that failed or by a person',
-    data: ['service', 'namespace', 'version', 'instance', 'state', 'restored_by'],
-  },
-  'rollout.failed': {
-    title: 'An automatic rollback failed as well',
-    data: ['service', 'namespace', 'version', 'instance', 'state'],
-  },
-  'rollout.resumed': { title: 'A rollout goes on', data: ['service', 'namespace', 'version'] },
-  'rollout_policy.updated': { title: 'A service takes new versions in another way', data: ['before', 'after'] },
+  'rollout.failed': { title: 'A rollout has failed', data: ['service', 'namespace', 'version'] },
+  'rollout.stopped': { title: 'A rollout was stopped', data: ['service', 'namespace', 'version'] },
+  'rollout.resumed': { title: 'A stopped rollout goes on', data: ['service', 'namespace', 'version'] },
+  'rollout_policy.updated': { title: 'A service rolls out by another policy', data: [] },
+  'agent.enrolled': { title: 'An agent was enrolled', data: ['service', 'name', 'enrolled_with'] },
+  'agent.keys_rotated': { title: 'An agent has new keys', data: ['service', 'name'] },
+  'agent.revoked': { title: 'An agent was revoked', data: ['service', 'name'] },
+  'service.token_created': { title: 'A service has another authorization token', data: ['token_id', 'may_enrol'] },
+  'service.token_shown': { title: 'Somebody looked at an authorization token', data: ['token_id'] },
+  'service.token_deleted': { title: 'An authorization token of a service ended', data: ['token_id'] },
+  'service.enrolment_token_created': { title: 'A one-time enrolment token was made', data: ['token_id', 'expires_at'] },
+  'service.enrolment_token_deleted': { title: 'An enrolment token was deleted', data: ['token_id'] },
   // declaration and webhooks
   'declaration.applied': { title: 'A declaration was applied', data: ['created', 'updated', 'deleted', 'prune'] },
   'webhook.created': { title: 'A webhook was made', data: ['events'] },

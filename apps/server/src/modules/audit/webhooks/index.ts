@@ -100,17 +100,19 @@ export function createWebhooks(deps: WebhooksDeps) {
     });
   };
 
-  jobs.cron('webhooks-purge', '23 * * * *', async () => {
+  /** Forgets what is older than 30 days, a batch at a time. */
+  const purge = async () => {
     const before = addSeconds(clock.now(), -keepSeconds);
-    const purge = () => db.transaction((tx) => purgeEvents(tx, before, purgeBatch));
-    while ((await purge()) === purgeBatch);
-  });
+    while ((await db.transaction((tx) => purgeEvents(tx, before, purgeBatch))) === purgeBatch);
+  };
+  jobs.cron('webhooks-purge', '23 * * * *', purge);
   audit.onSealed(look);
 
   return {
     ...service,
     /** Records deliveries for all that is sealed; returns how many this call recorded. */
     relayPending,
+    purge,
     routes(app: App): void {
       webhookRoutes({ db, webhooks: service })(app);
       deliveryRoutes({ db, webhooks: service, wake: look })(app);

@@ -3,7 +3,7 @@ export const maxAttempts = 10;
 /** An endpoint at which every attempt has failed for this long is disabled at the next failure: five days. */
 export const disableAfterSeconds = 5 * 24 * 3600;
 /** How long an attempt may take before another node takes the delivery up; an attempt ends after 5 seconds. */
-export const leaseSeconds = 30;
+export const leaseSeconds = 15;
 
 const firstDelaySeconds = 5;
 const longestDelaySeconds = 12 * 3600;

@@ -51,8 +51,8 @@ export function webhookRoutes({ db, webhooks }: { db: Db; webhooks: WebhookServi
       },
       async () => ({
         items: eventNames.map((name) => {
-          const { title, data, everybody = false }: EventDescription = eventTable[name];
-          return { name, title, data: [...data], everybody };
+          const { title, data, everybody }: EventDescription = eventTable[name];
+          return { name, title, data: [...data], everybody: everybody ?? false };
         }),
       }),
     );
