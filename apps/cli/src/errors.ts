@@ -102,6 +102,17 @@ function refusalText(status: number, { title, detail, code }: ReturnType<typeof 
   return title === undefined || code?.startsWith('kernel.') ? detail : `${title}. ${detail}`;
 }
 
+/** The end of a command that runs a program: with an exit code of that program's choice. */
+export class ProgramEnd extends Error {
+  readonly code: number;
+
+  constructor(code: number) {
+    super(`ended with ${code}`);
+    this.name = 'ProgramEnd';
+    this.code = code;
+  }
+}
+
 /** A usage error: nothing was sent. */
 export function usageError(detail: string, fix?: string): CliError {
   return new CliError('cli.usage', detail, fix === undefined ? {} : { fix });

@@ -1,6 +1,8 @@
 import { Command, CommanderError } from 'commander';
 import { createApi, serverOrigin } from './api.ts';
 import type { Cli } from './cli.ts';
+import { agentCommand } from './commands/agent.ts';
+import { agentsCommands } from './commands/agents.ts';
 import { applyCommand } from './commands/apply.ts';
 import { auditVerifyCommand } from './commands/audit-verify.ts';
 import { configCommands } from './commands/config.ts';
@@ -9,6 +11,7 @@ import { keysListCommand } from './commands/keys-list.ts';
 import { keysRotateCommand } from './commands/keys-rotate.ts';
 import { loginCommand } from './commands/login.ts';
 import { logoutCommand } from './commands/logout.ts';
+import { runCommand } from './commands/run.ts';
 import { secretsDestroyCommand } from './commands/secrets-destroy.ts';
 import { secretsListCommand } from './commands/secrets-list.ts';
 import { secretsRestoreCommand } from './commands/secrets-restore.ts';
@@ -20,7 +23,7 @@ import { usersListCommand } from './commands/users-list.ts';
 import { usersRestoreCommand } from './commands/users-restore.ts';
 import { usersSuspendCommand } from './commands/users-suspend.ts';
 import { createCredentials } from './credentials.ts';
-import { type ExitCode, exitCodes, usageError } from './errors.ts';
+import { exitCodes, ProgramEnd, usageError } from './errors.ts';
 import { createOutput, type OutputStream } from './output.ts';
 import { createTerminal, type InputStream } from './terminal.ts';
 import { version } from './version.ts';
@@ -41,8 +44,8 @@ export async function runCli({
   stdin: InputStream;
   stdout: OutputStream;
   stderr: OutputStream;
-}): Promise<ExitCode> {
-  const output = createOutput({ stdout, stderr, env, isJson: () => argv.includes('--json') });
+}): Promise<number> {
+  const output = createOutput({ stdout, stderr, env, isJson: () => ownArguments(argv).includes('--json') });
   const program = createProgram(env);
   const globals = () => program.opts<{ url?: string; organization?: string }>();
   const credentials = createCredentials(env, output.warning);
@@ -77,10 +80,17 @@ export async function runCli({
     await program.parseAsync(argv, { from: 'user' });
     return exitCodes.ok;
   } catch (error) {
+    if (error instanceof ProgramEnd) return error.code;
     if (!(error instanceof CommanderError)) return output.error(error);
     if (error.exitCode === 0) return exitCodes.ok;
     return output.error(commandLineError(error, said.join('')));
   }
+}
+
+/** What is meant for us: after `--` stand the arguments of another program. */
+function ownArguments(argv: readonly string[]): readonly string[] {
+  const end = argv.indexOf('--');
+  return end === -1 ? argv : argv.slice(0, end);
 }
 
 function createProgram(env: Readonly<Record<string, string | undefined>>): Command {
@@ -115,6 +125,9 @@ function addCommands(program: Command, cli: Cli): void {
   servicesListCommand(services, cli);
   servicesCreateCommand(services, cli);
   configCommands(program, cli);
+  runCommand(program, cli);
+  agentCommand(program, cli);
+  agentsCommands(program, cli);
   const keys = program.command('keys').description('keyrings and their keys');
   keysListCommand(keys, cli);
   keysRotateCommand(keys, cli);

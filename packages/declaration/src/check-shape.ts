@@ -11,7 +11,7 @@ export interface ShapeError {
 
 /** The part of JSON Schema that the declaration's schemas use. */
 interface Schema {
-  readonly type?: 'object' | 'array' | 'string' | 'boolean';
+  readonly type?: 'object' | 'array' | 'string' | 'boolean' | 'integer';
   readonly description?: string;
   readonly properties?: Readonly<Record<string, Schema>>;
   readonly patternProperties?: Readonly<Record<string, Schema>>;
@@ -25,6 +25,8 @@ interface Schema {
   readonly pattern?: string;
   readonly minLength?: number;
   readonly maxLength?: number;
+  readonly minimum?: number;
+  readonly maximum?: number;
 }
 
 /** Sections of later releases, and fields that only the other form has: refused like unknown ones, with what to do. */
@@ -75,6 +77,12 @@ function visit(schema: Schema, value: unknown, path: readonly (string | number)[
     case 'boolean':
       if (typeof value !== 'boolean') report('must be true or false');
       return;
+    case 'integer': {
+      const { minimum = Number.MIN_SAFE_INTEGER, maximum = Number.MAX_SAFE_INTEGER } = schema;
+      if (!Number.isSafeInteger(value) || (value as number) < minimum || (value as number) > maximum)
+        report(`must be a whole number from ${minimum} to ${maximum}`);
+      return;
+    }
     default: // any value
   }
 }

@@ -10,4 +10,5 @@
 export { checkReferences } from './check-references.ts';
 export { checkShape, type ShapeError } from './check-shape.ts';
 export { DeclarationError, type DeclarationFault } from './errors.ts';
+export { maxDeclarationBytes, type ParsedYaml, parseYaml } from './parse-yaml.ts';
 export { readDeclaration } from './read-declaration.ts';

@@ -1,8 +1,7 @@
 /** One question to a program: are you well? By HTTP, by TCP, or by a command. */
-import { spawn } from 'node:child_process';
 import { connect } from 'node:net';
 import { usageError } from '../errors.ts';
-import { exitText } from './exit.ts';
+import { runCommand } from './command.ts';
 
 /** How to ask. */
 export type Probe =
@@ -57,38 +56,14 @@ function askTcp(host: string, port: number, timeoutMs: number): Promise<ProbeAns
   });
 }
 
-/** Well is exit code 0. Its output is thrown away, and it is killed with all it started when it takes too long. */
-function askCommand(
+/** Well is exit code 0. Its output is thrown away. */
+async function askCommand(
   argv: readonly string[],
   timeoutMs: number,
   environment: Readonly<Record<string, string>>,
 ): Promise<ProbeAnswer> {
-  const [file = '', ...args] = argv;
-  const what = `command probe ${file}`;
-  return new Promise((resolve) => {
-    const child = spawn(file, args, { stdio: 'ignore', detached: true, env: environment });
-    let isLate = false;
-    const timer = setTimeout(() => {
-      isLate = true;
-      if (child.pid !== undefined) {
-        try {
-          process.kill(-child.pid, 'SIGKILL');
-        } catch {
-          child.kill('SIGKILL');
-        }
-      }
-    }, timeoutMs);
-    child.once('error', (error: NodeJS.ErrnoException) => {
-      clearTimeout(timer);
-      resolve(`${what}: ${error.code ?? 'cannot be started'}`);
-    });
-    child.once('exit', (code, signal) => {
-      clearTimeout(timer);
-      if (isLate) resolve(`${what}: not done in ${timeoutMs} ms`);
-      else if (code === 0) resolve(undefined);
-      else resolve(`${what}: ${exitText(signal === null ? { code: code ?? 0 } : { signal })}`);
-    });
-  });
+  const problem = await runCommand(argv, { timeoutMs, environment, output: 'none' });
+  return problem === undefined ? undefined : `command probe ${argv[0]}: ${problem}`;
 }
 
 /** A probe as it stands in `--health`: an http or https URL, `tcp:<port>`, `tcp:<host>:<port>`, or a command. */

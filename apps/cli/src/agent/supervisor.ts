@@ -22,10 +22,13 @@ export interface Supervisor {
   /** Passes a signal on. `direct`: the program has got it already, only we must know. */
   signal(signal: NodeJS.Signals, direct?: boolean): void;
   /**
-   * How the program ended, once it is not started again and nothing of it is left. Rejects when it could not be started
-   * again.
+   * How the program ended, once it is not started again and nothing of it is left. Rejects when it could not be started.
    */
   readonly ended: Promise<Exit>;
+  /** Somebody told the program to end, or us. */
+  isEnding(): boolean;
+  /** Gives up before anything was started. */
+  abandon(): void;
 }
 
 /**
@@ -93,6 +96,9 @@ export function createSupervisor({
       guard.watch(started.family.group);
       void started.exited.then((exit) => over(started, exit)).catch(fail);
       return started;
+    } catch (error) {
+      fail(error);
+      throw error;
     } finally {
       isSwitching = false;
     }
@@ -118,10 +124,16 @@ export function createSupervisor({
     reject(error);
   };
 
+  ended.catch(() => undefined);
   return {
     ended,
+    abandon() {
+      isOver = true;
+      guard.release();
+    },
     start: (next) => inTurn(() => startNow(next)),
     running: () => child,
+    isEnding: () => isEnding,
     signal(signal, direct = false) {
       if (signal === 'SIGTERM' || (isSwitching && endingSignals.has(signal))) isEnding = true;
       if (child) {
