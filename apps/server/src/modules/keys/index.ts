@@ -18,6 +18,7 @@ import { createKeyMemory } from './key-memory.ts';
 import { createKeyUse } from './key-use.ts';
 import { defaultKeyrings, longestUseSeconds } from './keyring-defaults.ts';
 import { policyProblems } from './keyring-policy.ts';
+import { createKeyringPublicKeys } from './keyring-public-keys.ts';
 import { keyringRoutes } from './keyring-routes.ts';
 import { createKeyringService, type KeyringService } from './keyring-service.ts';
 import { publicKeyRoutes } from './public-key-routes.ts';
@@ -27,6 +28,7 @@ import { createSealing } from './sealing.ts';
 
 export type { KeyringDefinition, KeyringPolicy, KeyState, PublicKeyEntry } from './key.ts';
 export { defaultKeyrings } from './keyring-defaults.ts';
+export type { KeyringPublicKeys } from './keyring-public-keys.ts';
 export type { LastingJwk, PublicDocument } from './public-documents.ts';
 export type { RootKey, RootKeys } from './root-key.ts';
 export { openRootKeys } from './root-key-opening.ts';
@@ -83,6 +85,7 @@ export function createKeys(deps: KeysDeps) {
   return {
     ...sealing,
     ...use,
+    publicKeysOf: createKeyringPublicKeys(deps),
     onChange: (listener: () => void) => loop.onChange(listener),
     rotateDue: () => loop.rotateDue(),
     ensureKeyrings,
