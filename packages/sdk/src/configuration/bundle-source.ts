@@ -52,6 +52,8 @@ export function createBundleSource(deps: { identity: AgentIdentity; clock: Clock
     http,
     refetchSeconds: keysRefetchSeconds,
     maxStaleSeconds: keysStaleSeconds,
+    // A key that was compromised is shown with the time; it verifies nothing any more.
+    isPassedOver: (jwk) => jwk.revoked !== undefined,
   });
   const pathOf = (namespace: string, rest: string) => `/v1/services/${identity.service}/${namespace}/${rest}`;
 

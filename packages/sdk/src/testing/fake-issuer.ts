@@ -11,16 +11,17 @@ export interface LoopbackServer {
   close(): Promise<void>;
 }
 
-/** Serves `handler` on a free port of loopback. */
+/** Serves `handler` on a free port of loopback, or on the one given. */
 export async function listen(
   handler: (request: IncomingMessage, response: ServerResponse) => void,
+  port = 0,
 ): Promise<LoopbackServer> {
   const server = createServer(handler);
-  server.listen(0, '127.0.0.1');
+  server.listen(port, '127.0.0.1');
   await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  const address = server.address() as AddressInfo;
   return {
-    origin: `http://127.0.0.1:${port}`,
+    origin: `http://127.0.0.1:${address.port}`,
     async close() {
       server.closeAllConnections();
       server.close();

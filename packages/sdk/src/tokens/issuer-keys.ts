@@ -8,7 +8,14 @@
  *   attacker who invents key ids costs the issuer one request per interval.
  * - Fetches in flight are shared.
  */
-import { isCryptoError, type JudgedKey, judgeJwks } from '@gatehouse/crypto';
+import {
+  isCryptoError,
+  isJsonObject,
+  type JsonObject,
+  type JudgedKey,
+  judgeJwks,
+  parseJsonObjectStrict,
+} from '@gatehouse/crypto';
 import type { Clock } from '../clock.ts';
 import { GatehouseError } from '../errors.ts';
 import { type HttpOptions, maxAgeSeconds, request } from '../http/request.ts';
@@ -17,6 +24,7 @@ const minFreshSeconds = 10;
 const maxFreshSeconds = 86_400;
 const defaultFreshSeconds = 300;
 const burst = 3;
+const maxSetBytes = 51_200;
 
 /** Dependencies and bounds. */
 export interface IssuerKeysOptions {
@@ -27,6 +35,8 @@ export interface IssuerKeysOptions {
   refetchSeconds: number;
   /** How long a copy may be used after it became stale while the issuer cannot be reached. */
   maxStaleSeconds: number;
+  /** Keys of the set to pass over. */
+  isPassedOver?: (jwk: JsonObject) => boolean;
 }
 
 /** The keys of one issuer. */
@@ -91,11 +101,19 @@ export function createIssuerKeys(options: IssuerKeysOptions): IssuerKeys {
       });
     }
     const keys = new Map<string, JudgedKey>();
-    for (const key of judgeJwks(answer.text, { use: 'sig' }).keys) {
+    for (const key of judgeJwks(setOf(answer.text), { use: 'sig' }).keys) {
       if (key.kid !== undefined) keys.set(key.kid, key);
     }
     if (keys.size === 0) throw new GatehouseError('answer_invalid', `${jwksUri} holds no usable signature key.`);
     return { keys, etag: answer.headers.get('etag') ?? undefined, freshUntilMs };
+  }
+
+  function setOf(text: string): unknown {
+    const { isPassedOver } = options;
+    if (isPassedOver === undefined) return text;
+    const set = parseJsonObjectStrict(text, { maxBytes: maxSetBytes, maxDepth: 8 });
+    const keys: readonly unknown[] = Array.isArray(set.keys) ? set.keys : [];
+    return { keys: keys.filter((key) => !(isJsonObject(key) && isPassedOver(key))) };
   }
 
   /** Fresh, or stale within the bound. */
