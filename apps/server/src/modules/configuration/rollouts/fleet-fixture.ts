@@ -69,7 +69,7 @@ export async function createFleetFixture(): Promise<FleetFixture> {
       renewAt = clock.now().getTime() + 300_000;
     }
     const options = { token, organization: 'acme', payload };
-    return fixture.call(method, url, { ...options, node: node as AccountsFixture });
+    return fixture.call(method, url, { ...options, node });
   };
   return {
     ...fixture,
@@ -153,7 +153,7 @@ async function enrol(
     return access.token;
   };
   const call: TestAgent['call'] = async (method, url, body, node = fixture) =>
-    fixture.call(method, url, { token: await accessToken(), payload: body, node: node as AccountsFixture });
+    fixture.call(method, url, { token: await accessToken(), payload: body, node });
   const report: TestAgent['report'] = async (version, state, reason, node) => {
     await expect(200, call('POST', `${base}/instance`, { version, state, ...(reason ? { reason } : {}) }, node));
   };

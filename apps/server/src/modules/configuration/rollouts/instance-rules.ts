@@ -52,7 +52,7 @@ export function applyReport(
   if (state === 'received' && before.runningVersion === version && before.state !== 'stopped') {
     return { instance: { ...before, lastSeenAt: now }, failed: false };
   }
-  const held = before.slotVersion === version;
+  const sameContent = before.contentHash === contentHash;
   const reported: Instance = {
     ...before,
     state,
@@ -61,34 +61,26 @@ export function applyReport(
     since: before.state === state && before.version === version ? before.since : now,
     lastSeenAt: now,
   };
-  const running = { runningVersion: version, contentHash };
-  const sameContent = before.contentHash === contentHash;
-  switch (state) {
-    case 'received':
-      return { instance: reported, failed: false };
-    case 'applied': {
-      const reportDueAt = before.reportDueAt ?? addSeconds(now, leaseSeconds);
-      const failing = before.failing && sameContent;
-      return { instance: { ...reported, ...running, available: false, failing, reportDueAt }, failed: false };
-    }
-    case 'healthy':
-      return {
-        instance: { ...reported, ...running, available: true, failing: false, ...slotAfter(before, version) },
-        failed: false,
-      };
-    case 'unhealthy':
-      return {
-        instance: { ...reported, ...running, available: false, failing: true, ...slotAfter(before, version) },
-        failed: held || !(before.failing && sameContent),
-      };
-    case 'rejected':
-      return { instance: { ...reported, ...slotAfter(before, version) }, failed: true };
-    case 'stopped':
-      return {
-        instance: { ...reported, available: false, slotVersion: undefined, reportDueAt: undefined },
-        failed: false,
-      };
+  const running: Instance = { ...reported, runningVersion: version, contentHash };
+  if (state === 'healthy') {
+    return { instance: { ...running, available: true, failing: false, ...slotAfter(before, version) }, failed: false };
   }
+  if (state === 'unhealthy') {
+    const instance = { ...running, available: false, failing: true, ...slotAfter(before, version) };
+    // No news from one that failed with this content before, unless it was restarted for it.
+    return { instance, failed: before.slotVersion === version || !(before.failing && sameContent) };
+  }
+  if (state === 'applied') {
+    const reportDueAt = before.reportDueAt ?? addSeconds(now, leaseSeconds);
+    const failing = before.failing && sameContent;
+    return { instance: { ...running, available: false, failing, reportDueAt }, failed: false };
+  }
+  if (state === 'rejected') return { instance: { ...reported, ...slotAfter(before, version) }, failed: true };
+  if (state === 'stopped') {
+    const instance = { ...reported, available: false, slotVersion: undefined, reportDueAt: undefined };
+    return { instance, failed: false };
+  }
+  return { instance: reported, failed: false };
 }
 
 /** A report on a version ends the slot for it and for older ones; a slot for a newer version is still to be used. */

@@ -304,7 +304,7 @@ test('a fresh start does not jump the queue; who was let go already goes on', ()
   const latest = target(3);
   const stable = target(1);
   const runs = { runningVersion: 3, slotVersion: undefined, available: true };
-  const at = (state: Rollout['state'], instance: Parameters<typeof startVersion>[0]['instance'] = undefined) =>
+  const at = (state: Rollout['state'], instance?: Parameters<typeof startVersion>[0]['instance']) =>
     startVersion({ rollout: { state }, latest, stable, instance });
   assert.equal(at('completed'), 3);
   assert.equal(at('running'), 1);

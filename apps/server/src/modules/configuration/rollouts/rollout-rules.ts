@@ -111,21 +111,13 @@ export function nextStep(
   const finished = settled && !(fleet.size === 0 && fleet.gone > 0);
   const baked = rollout.bakeUntil !== undefined && now >= rollout.bakeUntil;
   const bake = (to: 'canary_bake' | 'final_bake'): Step => ({ to, bakeUntil: addSeconds(now, policy.bakeSeconds) });
-  switch (rollout.phase) {
-    case 'canary':
-      if (finished) return policy.bakeSeconds > 0 && fleet.size > 0 ? bake('final_bake') : { to: 'completed' };
-      if (fleet.done < canarySize(fleet.size, policy)) return undefined;
-      return policy.bakeSeconds > 0 && policy.canaryPercent > 0 ? bake('canary_bake') : { to: 'all' };
-    case 'canary_bake':
-      if (!baked) return undefined;
-      return finished ? { to: 'completed' } : { to: 'all' };
-    case 'all':
-      if (!finished) return undefined;
-      return policy.bakeSeconds > 0 && fleet.size > 0 ? bake('final_bake') : { to: 'completed' };
-    case 'final_bake':
-      if (!baked) return undefined;
-      return finished ? { to: 'completed' } : { to: 'all' };
+  if (rollout.phase === 'canary_bake' || rollout.phase === 'final_bake') {
+    if (!baked) return undefined;
+    return finished ? { to: 'completed' } : { to: 'all' };
   }
+  if (finished) return policy.bakeSeconds > 0 && fleet.size > 0 ? bake('final_bake') : { to: 'completed' };
+  if (rollout.phase === 'all' || fleet.done < canarySize(fleet.size, policy)) return undefined;
+  return policy.bakeSeconds > 0 && policy.canaryPercent > 0 ? bake('canary_bake') : { to: 'all' };
 }
 
 /** Where a rollout begins: automatic rollbacks go to all at once, for their content has been tried. */

@@ -97,7 +97,7 @@ export function rolloutToWire(
     ...(rollout.state === 'running' ? { phase: rollout.phase } : {}),
     ...(rollout.bakeUntil === undefined ? {} : { bake_until: rollout.bakeUntil.toISOString() }),
     ...(rollout.reason === undefined ? {} : { reason: rollout.reason }),
-    ...(rollout.cause === undefined ? {} : { cause: rollout.cause as Record<string, unknown> }),
+    ...(rollout.cause === undefined ? {} : { cause: rollout.cause }),
     counts: { ...counts },
     started_at: rollout.startedAt.toISOString(),
     ...(rollout.endedAt === undefined ? {} : { ended_at: rollout.endedAt.toISOString() }),

@@ -89,21 +89,13 @@ function withoutInstance(fleet: Fleet, instance: Instance | undefined, { latest 
 }
 
 /** When asking again makes sense, in seconds. */
+const retrySeconds = { superseded: 1, max_unavailable: 5, canary: 10, baking: 30, stopped: 30 } as const;
+
+/** As the table says, and not later than the end of the bake. */
 function retryAfter(reason: SlotRefusal, bakeUntil: Date | undefined, now: Date): number {
-  switch (reason) {
-    case 'superseded':
-      return 0;
-    case 'max_unavailable':
-      return 5;
-    case 'canary':
-      return 10;
-    case 'baking': {
-      const left = bakeUntil === undefined ? 1 : Math.ceil((bakeUntil.getTime() - now.getTime()) / 1000);
-      return Math.min(Math.max(left, 1), 30);
-    }
-    case 'stopped':
-      return 30;
-  }
+  if (bakeUntil === undefined) return retrySeconds[reason];
+  const left = Math.ceil((bakeUntil.getTime() - now.getTime()) / 1000);
+  return Math.max(1, Math.min(retrySeconds[reason], left));
 }
 
 /** 404 for a version that was never published. */
