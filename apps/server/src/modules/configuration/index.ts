@@ -31,7 +31,9 @@ import { versionRoutes } from './versions/version-routes.ts';
 import { createVersions, type Published } from './versions/version-service.ts';
 
 export type { Namespace, NamespaceSettings } from './namespaces/namespace.ts';
+export { toVisible } from './values/secret-values.ts';
 export type { Version } from './versions/version.ts';
+export { readWritten } from './versions/version-service.ts';
 
 /** What the module needs. */
 export interface ConfigurationDeps {
@@ -66,8 +68,8 @@ export function createConfiguration(deps: ConfigurationDeps) {
   };
   const versions = createVersions({ ...deps, content, published });
   const { callers } = agents;
-  const delivery = createDelivery({ ...deps, callers, secretValues, issuer: deps.settings.publicUrl });
   const rollouts = createRollouts({ ...deps, services, namespaces, callers, rollback: versions.rollback });
+  const delivery = createDelivery({ ...deps, callers, secretValues, rollouts, issuer: deps.settings.publicUrl });
 
   return {
     namespaces,

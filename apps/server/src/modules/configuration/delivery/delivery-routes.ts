@@ -5,6 +5,7 @@ import { type App, AppError } from '../../../kernel/index.ts';
 import type { Keys } from '../../keys/index.ts';
 import type { Caller } from '../agents/agent.ts';
 import type { Callers } from '../agents/callers.ts';
+import type { Rollouts } from '../rollouts/rollouts.ts';
 import { VersionNumber } from '../versions/version-wire.ts';
 import type { Answer, Bundles } from './bundles.ts';
 import type { NamespaceHead, NamespaceKey } from './delivery-store.ts';
@@ -23,8 +24,9 @@ export function deliveryRoutes(deps: {
   bundles: Bundles;
   hub: Hub;
   keys: Pick<Keys, 'configurationKeys'>;
+  rollouts: Pick<Rollouts, 'seen' | 'startVersion'>;
 }) {
-  const { callers, findHead, bundles, hub, keys } = deps;
+  const { callers, findHead, bundles, hub, keys, rollouts } = deps;
   const known = new WeakMap<FastifyRequest, Caller>();
   const onRequest = async (request: FastifyRequest) => {
     known.set(request, await callers.authenticate(request));
@@ -36,6 +38,7 @@ export function deliveryRoutes(deps: {
     const { organization } = caller;
     const head = service === caller.service ? await findHead({ organization, service, name }) : undefined;
     if (!head) throw new AppError('kernel.not_found', { detail: 'There is no namespace of this name.' });
+    if (caller.kind === 'agent') rollouts.seen(caller.agentId, head.id);
     return head;
   };
   const callerOf = (request: FastifyRequest): Caller => {
@@ -73,7 +76,7 @@ export function deliveryRoutes(deps: {
         schema: {
           summary: 'The newest version of a namespace, or the next one when there is one',
           description:
-            'With `since` (or If-None-Match) the answer is 304 while that is the newest; with `wait` it waits for another one up to so many seconds.',
+            'With `since` (or If-None-Match) the answer is 304 while that is the newest; with `wait` it waits for another one up to so many seconds. An agent that has none yet is also told which one to start with: while a rollout is open, the last that reached all instances.',
           tags,
           operationId: 'getAgentVersion',
           params,
@@ -81,13 +84,20 @@ export function deliveryRoutes(deps: {
             since: Type.Optional(Since),
             wait: Type.Optional(Type.Integer({ minimum: 1, maximum: 60, description: 'seconds' })),
           }),
-          response: { 200: strictObject({ version: Type.Integer() }), 304: Unchanged },
+          response: {
+            200: strictObject({ version: Type.Integer(), start_version: Type.Optional(Type.Integer()) }),
+            304: Unchanged,
+          },
         },
       },
       async (request, reply) => {
         const caller = callerOf(request);
         const head = await headOf(request, caller);
         const { since = versionOf(request.headers['if-none-match']), wait } = request.query;
+        if (since === undefined && caller.kind === 'agent') {
+          const start = await rollouts.startVersion(head.id, caller.agentId);
+          return sendVersion(reply, start?.version ?? head.latestVersion, start?.startVersion);
+        }
         if (since === undefined || since !== head.latestVersion) return sendVersion(reply, head.latestVersion);
         if (wait === undefined) return unchanged(reply, `"${since}"`);
         reply.hijack();
@@ -166,12 +176,13 @@ function versionOf(header: string | undefined): number | undefined {
   return match ? Number(match[1]) : undefined;
 }
 
-function sendVersion(reply: FastifyReply, version: number): FastifyReply {
+function sendVersion(reply: FastifyReply, version: number, startVersion?: number): FastifyReply {
+  const start = startVersion === undefined ? '' : `,"start_version":${startVersion}`;
   return reply
     .header('etag', `"${version}"`)
     .header('cache-control', 'private, no-cache')
     .type('application/json; charset=utf-8')
-    .send(Buffer.from(`{"version":${version}}`));
+    .send(Buffer.from(`{"version":${version}${start}}`));
 }
 
 function sendAnswer(reply: FastifyReply, { etag, body }: Answer): FastifyReply {

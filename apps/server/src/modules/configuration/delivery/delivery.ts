@@ -22,6 +22,7 @@ import type { Audit } from '../../audit/index.ts';
 import type { Keys } from '../../keys/index.ts';
 import type { Callers } from '../agents/callers.ts';
 import { agentsTopic } from '../agents/limits.ts';
+import type { Rollouts } from '../rollouts/rollouts.ts';
 import type { SecretValues } from '../values/secret-values.ts';
 import { createBundles } from './bundles.ts';
 import { deliveryRoutes } from './delivery-routes.ts';
@@ -40,8 +41,9 @@ export function createDelivery(deps: {
   keys: Pick<Keys, 'sign' | 'inUse' | 'configurationKeys'>;
   callers: Callers;
   secretValues: Pick<SecretValues, 'open'>;
+  rollouts: Pick<Rollouts, 'seen' | 'startVersion'>;
 }) {
-  const { db, clock, log, changes, callers, keys } = deps;
+  const { db, clock, log, changes, callers, keys, rollouts } = deps;
   const findHead = createSharedRead(db, nameOfKey, listHeads);
   const bundles = createBundles(deps);
   const hub = createHub({
@@ -49,7 +51,12 @@ export function createDelivery(deps: {
     log,
     changes,
     now: () => clock.now(),
-    observer: observe(deps.metrics, () => hub.counts()),
+    observer: {
+      ...observe(deps.metrics, () => hub.counts()),
+      seen: (caller, namespaceId) => {
+        if (caller.kind === 'agent') rollouts.seen(caller.agentId, namespaceId);
+      },
+    },
   });
   const endRefused = () => hub.endRefused(callers.stillGood);
   let stopWatching: (() => void)[] = [];
@@ -64,7 +71,7 @@ export function createDelivery(deps: {
       await changes.announce(tx, publishedTopic, message);
     },
     routes(app: App): void {
-      deliveryRoutes({ callers, findHead, bundles, hub, keys })(app);
+      deliveryRoutes({ callers, findHead, bundles, hub, keys, rollouts })(app);
     },
     async start(): Promise<void> {
       stopWatching = [agentsTopic, 'services'].map((topic) => changes.watch(topic, endRefused));

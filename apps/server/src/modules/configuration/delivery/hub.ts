@@ -43,6 +43,8 @@ interface Channel {
 export interface HubObserver {
   /** Everybody who waited for `version` has been written to, so long after its publication. */
   sent(receivers: number, secondsSincePublication: number): void;
+  /** This caller is there: its stream was pinged. */
+  seen(caller: Caller, namespaceId: string): void;
 }
 
 /**
@@ -202,7 +204,9 @@ export function createHub(deps: {
     for (const channel of channels.values()) {
       for (const [stream, pingTurn] of channel.streams) {
         if (stream.blockedSince === undefined) {
-          if (turn % pingTurns === pingTurn) writeText(stream, channel.pace, pingText, pingChunk);
+          if (turn % pingTurns !== pingTurn) continue;
+          writeText(stream, channel.pace, pingText, pingChunk);
+          observer.seen(stream.caller, channel.namespaceId);
         } else if (turn - stream.blockedSince > maxBlockedTurns) {
           dropStream(stream);
           removeStream(channel, stream);
