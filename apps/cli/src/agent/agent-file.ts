@@ -265,7 +265,7 @@ function milliseconds(
 ): number {
   if (text === undefined) return absent;
   const parsed = parseDuration(text);
-  if (parsed === undefined) report(at, 'is longer than 24 days', 'choose a shorter time');
+  if (parsed === undefined) report(at, 'is longer than 366 days', 'choose a shorter time');
   return parsed ?? absent;
 }
 

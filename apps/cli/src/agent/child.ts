@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { CliError } from '../errors.ts';
+import { timerMs } from './durations.ts';
 import type { Exit } from './exit.ts';
 import { endFamily, type Family, markerVariable, signalProcess } from './processes.ts';
 
@@ -90,7 +91,7 @@ export async function startChild({
 async function endsWithin(exited: Promise<Exit>, graceMs: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => resolve(false), graceMs);
+    timer = setTimeout(() => resolve(false), timerMs(graceMs));
   });
   const inTime = await Promise.race([exited.then(() => true), late]);
   clearTimeout(timer);

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { timerMs } from './durations.ts';
 import { exitText } from './exit.ts';
 
 /**
@@ -37,7 +38,7 @@ export function runCommand(
         // it has just ended
       }
     };
-    const timer = setTimeout(() => kill(`not done in ${timeoutMs} ms`), timeoutMs);
+    const timer = setTimeout(() => kill(`not done in ${timeoutMs} ms`), timerMs(timeoutMs));
     const stop = () => kill('the agent is ending');
     signal?.addEventListener('abort', stop, { once: true });
     const end = (problem: string | undefined) => {

@@ -1,4 +1,5 @@
 /** Whether a program is well, watched from its start until somebody ends the watch. */
+import { timerMs } from './durations.ts';
 import { ask, type Probe, type ProbeAnswer } from './probes.ts';
 
 /** How health is found out. The words and defaults are those of Docker's HEALTHCHECK, with shorter times. */
@@ -74,7 +75,7 @@ export function pause(milliseconds: number, signal: AbortSignal): Promise<boolea
     const timer = setTimeout(() => {
       signal.removeEventListener('abort', stop);
       resolve(true);
-    }, milliseconds);
+    }, timerMs(milliseconds));
     const stop = () => {
       clearTimeout(timer);
       resolve(false);

@@ -2,6 +2,7 @@
 import { connect } from 'node:net';
 import { usageError } from '../errors.ts';
 import { runCommand } from './command.ts';
+import { timerMs } from './durations.ts';
 
 /** How to ask. */
 export type Probe =
@@ -32,7 +33,7 @@ async function askHttp(url: string, timeoutMs: number): Promise<ProbeAnswer> {
   const { host, pathname } = new URL(url);
   const what = `http probe ${host}${pathname}`;
   try {
-    const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(timeoutMs) });
+    const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(timerMs(timeoutMs)) });
     await response.body?.cancel();
     return response.ok ? undefined : `${what}: ${response.status}`;
   } catch (error) {
@@ -45,7 +46,7 @@ async function askHttp(url: string, timeoutMs: number): Promise<ProbeAnswer> {
 function askTcp(host: string, port: number, timeoutMs: number): Promise<ProbeAnswer> {
   const what = `tcp probe ${host}:${port}`;
   return new Promise((resolve) => {
-    const socket = connect({ host, port, timeout: timeoutMs });
+    const socket = connect({ host, port, timeout: timerMs(timeoutMs) });
     const end = (answer: ProbeAnswer) => {
       socket.destroy();
       resolve(answer);
