@@ -27,10 +27,14 @@ export interface Jobs {
   stop(): Promise<void>;
 }
 
-/** When and how often a job is tried. A later job with the same `key` replaces the earlier one. */
+/**
+ * When and how often a job is tried. A later job with the same `key` replaces the earlier one. Jobs of one `queue` run
+ * one after another, on whichever nodes, in the order of their times; name few queues, each is a row for good.
+ */
 export interface JobOptions {
   runAt?: Date;
   key?: string;
+  queue?: string;
   maxAttempts?: number;
 }
 
@@ -56,7 +60,7 @@ export function createJobs({ db, log, concurrency = 2 }: { db: Db; log: Logger; 
     async add(tx, task, payload, options = {}) {
       await sql`select graphile_worker.add_job(${task}, payload => ${JSON.stringify(payload)}::json,
         run_at => ${options.runAt ?? null}::timestamptz, max_attempts => ${options.maxAttempts ?? 12}::int,
-        job_key => ${options.key ?? null}::text)`.execute(tx);
+        job_key => ${options.key ?? null}::text, queue_name => ${options.queue ?? null}::text)`.execute(tx);
     },
     async start() {
       const parsedCronItems: ParsedCronItem[] = parseCronItems(crons);

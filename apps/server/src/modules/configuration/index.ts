@@ -23,6 +23,7 @@ import { createAgents } from './agents/agents.ts';
 import { createDelivery } from './delivery/delivery.ts';
 import { namespaceRoutes } from './namespaces/namespace-routes.ts';
 import { createNamespaces } from './namespaces/namespace-service.ts';
+import { createRedisPublishing } from './redis/redis-publishing.ts';
 import { createRollouts } from './rollouts/rollouts.ts';
 import { revealRoutes } from './values/reveal-routes.ts';
 import { createSecretValues } from './values/secret-values.ts';
@@ -37,7 +38,7 @@ export { readWritten } from './versions/version-service.ts';
 
 /** What the module needs. */
 export interface ConfigurationDeps {
-  readonly settings: Pick<Settings, 'publicUrl'>;
+  readonly settings: Pick<Settings, 'publicUrl' | 'redisUrl'>;
   readonly db: Db;
   readonly clock: Clock;
   readonly random: Random;
@@ -65,9 +66,12 @@ export function createConfiguration(deps: ConfigurationDeps) {
   const published: Published = async (tx, { namespace, version }) => {
     await delivery.published(tx, { namespace, version });
     await rollouts.begin(tx, namespace, version);
+    await redis?.published(tx, { namespace, version });
   };
   const versions = createVersions({ ...deps, content, published });
   const { callers } = agents;
+  const { redisUrl } = deps.settings;
+  const redis = redisUrl === undefined ? undefined : createRedisPublishing({ ...deps, url: redisUrl });
   const rollouts = createRollouts({ ...deps, services, namespaces, callers, rollback: versions.rollback });
   const delivery = createDelivery({ ...deps, callers, secretValues, rollouts, issuer: deps.settings.publicUrl });
 
@@ -87,8 +91,10 @@ export function createConfiguration(deps: ConfigurationDeps) {
     async start(): Promise<void> {
       await delivery.start();
       await rollouts.start();
+      redis?.start();
     },
     async stop(): Promise<void> {
+      await redis?.stop();
       await rollouts.stop();
       await delivery.stop();
     },

@@ -21,9 +21,11 @@ import type { Identity } from '../identity/index.ts';
 import { createAccess } from './access.ts';
 import { accountRoutes } from './account-routes.ts';
 import { sendError } from './answer.ts';
+import { configurationRoutes } from './configuration-routes.ts';
 import { createDirectory } from './directory.ts';
 import { organizationRoutes } from './organization-routes.ts';
 import { createRoutes } from './route.ts';
+import { serviceRoutes } from './service-routes.ts';
 import { createSignUp } from './sign-up.ts';
 
 /** What the layer needs. */
@@ -61,6 +63,8 @@ export function createReuni(deps: ReuniDeps) {
           const routes = createRoutes(layer, access);
           accountRoutes(routes, parts);
           organizationRoutes(routes, parts);
+          serviceRoutes(routes, parts);
+          configurationRoutes(routes, parts);
         },
         { prefix: '/reuni' },
       );
