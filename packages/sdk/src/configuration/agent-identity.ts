@@ -121,15 +121,14 @@ export async function createAgentIdentity(options: AgentIdentityOptions): Promis
   const decryptionKeys = new Map<string, DecryptionKey>();
 
   /** Keys stay known for the life of the process: an answer under way may be sealed to the ones just replaced. */
-  function decryptionKey(kid: string | undefined): DecryptionKey | undefined {
+  function knowKeys(): void {
     const { keys, next, previous } = holder.current();
     for (const each of [keys, next, previous]) {
-      const own = each?.enc.kid;
-      if (each !== undefined && own !== undefined && !decryptionKeys.has(own)) {
-        decryptionKeys.set(own, decryptionKeyOf(each));
+      const kid = each?.enc.kid;
+      if (each !== undefined && kid !== undefined && !decryptionKeys.has(kid)) {
+        decryptionKeys.set(kid, decryptionKeyOf(each));
       }
     }
-    return kid === undefined ? undefined : decryptionKeys.get(kid);
   }
 
   /** Revocation is final for this folder: the next start says so, and nothing is left for it to start from. */
@@ -151,6 +150,7 @@ export async function createAgentIdentity(options: AgentIdentityOptions): Promis
   }
 
   async function rotateKeys(): Promise<void> {
+    knowKeys();
     await refusingRevoked(() => rotation.rotate());
     tokens.drop();
   }
@@ -168,9 +168,9 @@ export async function createAgentIdentity(options: AgentIdentityOptions): Promis
     accessToken: () => refusingRevoked(() => tokens.get()),
     dropAccessToken: () => tokens.drop(),
     async open(jwe) {
-      decryptionKey(undefined);
+      knowKeys();
       try {
-        const findKey = (kid: string | undefined) => decryptionKey(kid);
+        const findKey = (kid = '') => decryptionKeys.get(kid);
         const algorithms = ['ECDH-ES+A256KW'] as const;
         return (await decryptCompactJwe(jwe, { findKey, algorithms, maxBytes: maxSealedBytes })).plaintext;
       } catch (error) {

@@ -48,12 +48,16 @@ export function createAgentStateStore(folder: PrivateFolder): AgentStateStore {
   return {
     async load() {
       for (;;) {
-        const [highest] = await revisions();
+        const [highest, ...lower] = await revisions();
         if (highest === undefined) return undefined;
         const name = fileOf(highest);
         const content = await folder.read(name);
         // Another process wrote a higher revision and removed this one meanwhile: look again.
-        if (content !== undefined) return parseState(content, highest, `${folder.path}/${name}`);
+        if (content === undefined) continue;
+        const state = parseState(content, highest, `${folder.path}/${name}`);
+        // What a crash kept from being removed may hold keys that were replaced.
+        for (const revision of lower) await folder.remove(fileOf(revision));
+        return state;
       }
     },
     async save(next, after) {

@@ -131,7 +131,11 @@ export function createKeyRotation(deps: KeyRotationDeps): KeyRotation {
     },
     rotate: () =>
       oneRotation(async () => {
-        if (holder.current().next !== undefined) await settle();
+        const { next: interrupted } = holder.current();
+        if (interrupted !== undefined) {
+          await settle();
+          if (holder.current().keys.sig.kid === interrupted.sig.kid) return;
+        }
         const token = await tokenBy(holder.current().keys);
         const next = await makeAgentKeys(clock.now());
         await holder.change(({ issuer, enrolled, keys }) => ({ issuer, enrolled, keys, next }));
