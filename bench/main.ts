@@ -1,7 +1,9 @@
 /**
- * `npm run bench [-- tokens logins exchange start] [--seconds=5]`: each figure beside its floor or peer of the same run.
+ * `npm run bench [-- tokens logins exchange start configuration-read configuration-watch] [--seconds=5]`: each figure beside its floor or peer of the same run.
  * Ratios are what counts: absolute figures move with the neighbours of the machine. Ends with 1 when a budget is missed.
  */
+import { measureConfigurationReads } from './configuration-read.ts';
+import { measureConfigurationWatch } from './configuration-watch.ts';
 import { measureExchange } from './exchange.ts';
 import { measureLogins } from './logins.ts';
 import { type Figure, report } from './measure.ts';
@@ -13,6 +15,8 @@ const measurements: Record<string, (seconds: number) => Promise<Figure[]>> = {
   tokens: measureTokens,
   logins: measureLogins,
   exchange: measureExchange,
+  'configuration-read': measureConfigurationReads,
+  'configuration-watch': measureConfigurationWatch,
 };
 
 const words = process.argv.slice(2);

@@ -162,6 +162,8 @@ export async function signIn(url: string, user = operator): Promise<string> {
 /** What a load of requests gave. */
 export interface Load {
   perSecond: number;
+  /** Answers of 304. */
+  unchangedPerSecond: number;
   p50Ms: number;
   p99Ms: number;
   failures: number;
@@ -186,8 +188,9 @@ export async function load(request: {
   });
   return {
     perSecond: result['2xx'] / result.duration,
+    unchangedPerSecond: result['3xx'] / result.duration,
     p50Ms: result.latency.p50,
     p99Ms: result.latency.p99,
-    failures: result.non2xx + result.errors,
+    failures: result['4xx'] + result['5xx'] + result.errors,
   };
 }

@@ -57,6 +57,14 @@ export const errorTable = {
   'configuration.namespace_exists': { status: 409, title: 'The service has a namespace of this name' },
   'configuration.namespace_in_use': { status: 409, title: 'Other namespaces extend this one' },
   'configuration.rollout_closed': { status: 409, title: 'The rollout cannot be stopped or resumed now' },
+  'configuration.schema_violated': { status: 400, title: 'The configuration does not fit the schema of the namespace' },
+  'configuration.review_required': { status: 409, title: 'A second person has to agree' },
+  'configuration.proposal_closed': { status: 409, title: 'The proposal is not open' },
+  'configuration.same_person': { status: 403, title: 'Who proposed it cannot publish it' },
+  'configuration.client_secret_in_use': {
+    status: 409,
+    title: 'The configuration of the service gives this secret to instances',
+  },
   'configuration.version_conflict': { status: 409, title: 'Another version was published in the meantime' },
   'configuration.invalid_agent_keys': { status: 400, title: 'The keys of the agent are not as they have to be' },
   'configuration.enrolment_refused': { status: 401, title: 'The token does not let an agent enrol' },
@@ -66,6 +74,7 @@ export const errorTable = {
   'configuration.service_suspended': { status: 403, title: 'The service is suspended' },
   'configuration.agent_keys_known': { status: 409, title: 'A key of the agent is not new' },
   'configuration.too_many_tokens': { status: 409, title: 'The service has too many tokens' },
+  'configuration.too_many_waiting': { status: 429, title: 'The agent waits too often at once' },
   'configuration.too_many_agents': { status: 409, title: 'The service has too many agents' },
   internal: { status: 500, title: 'Something went wrong on our side' },
 } as const satisfies Record<string, { status: number; title: string }>;

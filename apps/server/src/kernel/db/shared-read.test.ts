@@ -55,10 +55,10 @@ test('a crowd shares one statement, and each gets its own answer', async () => {
 
 test('who asks after a commit sees it, however busy the reads are', async () => {
   const { read, crowds } = create();
-  let busy = true;
+  const state = { busy: true };
   const crowd = Promise.all(
     Array.from({ length: 20 }, async () => {
-      while (busy) await read('red');
+      while (state.busy) await read('red');
     }),
   );
   for (let round = 0; round < 50; round += 1) {
@@ -66,7 +66,7 @@ test('who asks after a commit sees it, however busy the reads are', async () => 
     await bump('red');
     assert.equal(await read('red'), before + 1);
   }
-  busy = false;
+  state.busy = false;
   await crowd;
   assert.ok(crowds.length > 50);
 });

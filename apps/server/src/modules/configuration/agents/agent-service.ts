@@ -104,8 +104,17 @@ export function createAgentService(deps: {
         const id = random.id('agt');
         const made: Agent = {
           ...keys,
-          ...{ id, organization, serviceId, service, name, enrolledWith },
-          ...{ enrolledAt: now, keysSince: now, seenAt: now, revokedAt: undefined, revokedBy: undefined },
+          id,
+          organization,
+          serviceId,
+          service,
+          name,
+          enrolledWith,
+          enrolledAt: now,
+          keysSince: now,
+          seenAt: now,
+          revokedAt: undefined,
+          revokedBy: undefined,
         };
         if (!(await insertAgent(tx, made))) throw keysKnown();
         await record(tx, 'agent.enrolled', made, agentOrigin(made.id, origin), {

@@ -100,6 +100,7 @@ export function deliveryRoutes(deps: {
         }
         if (since === undefined || since !== head.latestVersion) return sendVersion(reply, head.latestVersion);
         if (wait === undefined) return unchanged(reply, `"${since}"`);
+        hub.assertRoom(caller);
         reply.hijack();
         const { id: namespaceId, latestVersion: latest } = head;
         hub.wait({ response: reply.raw, caller, namespaceId, latest, since, waitSeconds: wait });
@@ -162,6 +163,7 @@ export function deliveryRoutes(deps: {
         const caller = callerOf(request);
         const head = await headOf(request, caller);
         const { since = versionOf(request.headers['last-event-id']?.toString()) } = request.query;
+        hub.assertRoom(caller);
         reply.hijack();
         hub.stream({ response: reply.raw, caller, namespaceId: head.id, latest: head.latestVersion, since });
         return reply;

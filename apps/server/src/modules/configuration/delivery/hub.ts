@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import type { Changes, Db, Logger } from '../../../kernel/index.ts';
+import { AppError, type Changes, type Db, type Logger } from '../../../kernel/index.ts';
 import type { Caller } from '../agents/agent.ts';
 import { listNewestVersions } from './delivery-store.ts';
 import { chunkOf, eventText, pingText } from './events.ts';
@@ -16,6 +16,8 @@ const pingTurns = 15 * turnsPerSecond;
 const maxBlockedTurns = 30 * turnsPerSecond;
 /** Answers written before other work gets its turn. */
 const writesPerTurn = 256;
+/** How often one agent may wait on a node at once: more than it has namespaces, and far less than a node has room. */
+const maxWaitsOfAgent = 100;
 /** Namespaces whose newest announcement is remembered although nobody waits: for who is on the way to waiting. */
 const maxHeard = 10_000;
 
@@ -63,6 +65,7 @@ export function createHub(deps: {
   const { db, log, changes, now, observer, pollIntervalMs = 1000 } = deps;
   const channels = new Map<string, Channel>();
   const heard = new Map<string, number>();
+  const waitsOf = new Map<string, number>();
   const deadlines = new Map<number, Set<Waiter>>();
   let turn = 0;
   let nextPing = 0;
@@ -96,8 +99,17 @@ export function createHub(deps: {
     }
   };
 
+  /** Service tokens are shared by a fleet, an agent's token is not. */
+  const countWait = (caller: Caller, change: 1 | -1) => {
+    if (caller.kind !== 'agent') return;
+    const count = (waitsOf.get(caller.agentId) ?? 0) + change;
+    if (count > 0) waitsOf.set(caller.agentId, count);
+    else waitsOf.delete(caller.agentId);
+  };
+
   const removeWaiter = (waiter: Waiter): boolean => {
     if (!waiter.channel.waiters.delete(waiter)) return false;
+    countWait(waiter.caller, -1);
     const others = deadlines.get(waiter.untilTurn);
     others?.delete(waiter);
     if (others?.size === 0) deadlines.delete(waiter.untilTurn);
@@ -106,7 +118,8 @@ export function createHub(deps: {
   };
 
   const removeStream = (channel: Channel, stream: Stream) => {
-    channel.streams.delete(stream);
+    if (!channel.streams.delete(stream)) return;
+    countWait(stream.caller, -1);
     leave(channel);
   };
 
@@ -221,6 +234,15 @@ export function createHub(deps: {
   };
 
   return {
+    /** Throws when this caller waits on this node as often as it may. To be asked before `wait` and `stream`. */
+    assertRoom(caller: Caller): void {
+      if (caller.kind !== 'agent' || (waitsOf.get(caller.agentId) ?? 0) < maxWaitsOfAgent) return;
+      throw new AppError('configuration.too_many_waiting', {
+        detail: `An agent waits at most ${maxWaitsOfAgent} times at once. Let one stream tell all who need it.`,
+        headers: { 'retry-after': '5' },
+      });
+    },
+
     /**
      * Answers a request when the namespace has a version other than `since`, or with 304 after `waitSeconds` at most.
      * `latest` is what the caller has just read.
@@ -249,6 +271,7 @@ export function createHub(deps: {
       const untilTurn = turn + input.waitSeconds * turnsPerSecond;
       const waiter: Waiter = { response, caller, since, channel, untilTurn };
       channel.waiters.add(waiter);
+      countWait(caller, 1);
       const others = deadlines.get(untilTurn) ?? new Set();
       others.add(waiter);
       deadlines.set(untilTurn, others);
@@ -275,6 +298,7 @@ export function createHub(deps: {
       }
       nextPing = (nextPing + 1) % pingTurns;
       channel.streams.set(stream, nextPing);
+      countWait(caller, 1);
       response.once('close', () => {
         stream.ended = true;
         removeStream(channel, stream);
