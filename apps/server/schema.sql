@@ -237,7 +237,7 @@ create table configuration.instances (
   constraint instances_pkey PRIMARY KEY (namespace_id, agent_id),
   constraint instances_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES configuration.agents(id) ON DELETE CASCADE,
   constraint instances_namespace_id_fkey FOREIGN KEY (namespace_id) REFERENCES configuration.namespaces(id) ON DELETE CASCADE,
-  constraint instances_check CHECK (((running_version IS NULL) = (content_hash IS NULL))),
+  constraint instances_check CHECK (((content_hash IS NOT NULL) <= (running_version IS NOT NULL))),
   constraint instances_check1 CHECK (((slot_version IS NOT NULL) <= (report_due_at IS NOT NULL))),
   constraint instances_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'received'::text, 'applied'::text, 'rejected'::text, 'healthy'::text, 'unhealthy'::text, 'stopped'::text])))
 );

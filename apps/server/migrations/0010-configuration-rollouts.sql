@@ -44,7 +44,7 @@ create table configuration.instances (
   -- The version that `state` speaks of; it runs `running_version`.
   version integer not null,
   running_version integer,
-  -- Of `running_version`: instances of equal content need no restart.
+  -- Of `running_version`: instances of equal content need no restart. Not known of one that failed to report.
   content_hash text,
   -- False while the process restarts or fails.
   available boolean not null,
@@ -58,7 +58,7 @@ create table configuration.instances (
   -- By when a report that it is healthy or unhealthy has to come; afterwards it counts as unhealthy.
   report_due_at timestamptz,
   primary key (namespace_id, agent_id),
-  check ((running_version is null) = (content_hash is null)),
+  check ((content_hash is not null) <= (running_version is not null)),
   check ((slot_version is not null) <= (report_due_at is not null))
 ) with (fillfactor = 70);
 create index instances_agent_id on configuration.instances (agent_id);

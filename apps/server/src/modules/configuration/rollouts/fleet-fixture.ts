@@ -58,8 +58,10 @@ export interface FleetFixture extends AccountsFixture {
 }
 
 /** Starts the fixture. */
-export async function createFleetFixture(): Promise<FleetFixture> {
-  const fixture = await createAccountsFixture();
+export async function createFleetFixture(
+  options: Parameters<typeof createAccountsFixture>[0] = {},
+): Promise<FleetFixture> {
+  const fixture = await createAccountsFixture(options);
   const { clock } = fixture;
   let token = fixture.operator;
   let renewAt = clock.now().getTime() + 300_000;

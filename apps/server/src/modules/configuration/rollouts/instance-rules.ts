@@ -101,15 +101,17 @@ export function grantSlot(before: Instance, version: number, leaseSeconds: numbe
   };
 }
 
-/** The instance when its time to report has passed: nobody knows what it does, so it counts as unhealthy. */
+/**
+ * The instance when its time to report has passed: it counts as unhealthy. Whether it restarted, nobody knows: so it has
+ * no content that it needs no restart for, and whatever is published next waits for it.
+ */
 export function expire(before: Instance, now: Date): Instance {
-  const version = before.slotVersion ?? before.runningVersion ?? before.version;
+  const isUnknown = before.slotVersion !== undefined && before.slotVersion !== before.runningVersion;
   return {
     ...before,
     state: 'unhealthy',
-    version,
-    // What was not reported may run all the same: from here on it counts as an instance that runs and is down.
-    runningVersion: before.runningVersion,
+    version: before.slotVersion ?? before.runningVersion ?? before.version,
+    contentHash: isUnknown ? undefined : before.contentHash,
     available: false,
     failing: true,
     reason: noReportReason,

@@ -72,7 +72,7 @@ test('any fleet is written, read and counted alike', async () => {
         'each is counted once',
       );
     }),
-    { numRuns: 60 },
+    { numRuns: 30 },
   );
 });
 

@@ -224,24 +224,29 @@ export function createRolloutLife({ clock, jobs, changes, audit, metrics, rollba
         await end(tx, { namespace, latest: before, rollout: running, policy }, { state: 'superseded' });
       }
       const now = clock.now();
+      const latest = { version: version.version, contentHash: version.contentHash, kind: version.kind };
+      const phase = firstPhase(version.kind, policy);
+      const fleet = await countFleet(tx, namespace.id, latest, now);
+      // Where nobody has to change there is nothing to bake.
+      const step = nextStep({ phase, bakeUntil: undefined }, fleet, { ...policy, bakeSeconds: 0 }, now);
+      const isOver = step?.to === 'completed';
       const rollout: Rollout = {
         namespaceId: namespace.id,
         version: version.version,
-        state: 'running',
-        phase: firstPhase(version.kind, policy),
+        state: isOver ? 'completed' : 'running',
+        phase,
         bakeUntil: undefined,
         reason: undefined,
         cause: undefined,
         counts: undefined,
         startedAt: now,
-        endedAt: undefined,
+        endedAt: isOver ? now : undefined,
       };
-      const latest = { version: version.version, contentHash: version.contentHash, kind: version.kind };
-      const stand = await change(tx, { namespace, latest, rollout, policy }, {});
-      // Where nobody has to change there is nothing to bake.
-      const fleet = await countFleet(tx, namespace.id, latest, now);
-      const step = nextStep(rollout, fleet, { ...policy, bakeSeconds: 0 }, now);
-      await (step?.to === 'completed' ? take(tx, stand, step) : advance(tx, stand));
+      await saveRollout(tx, rollout);
+      if (fleet.size === 0) return;
+      await wake(tx, namespace.id);
+      const stand = { namespace, latest, rollout, policy };
+      await (isOver ? end(tx, stand, { state: 'completed' }) : advance(tx, stand));
     },
 
     /** A person stops a rollout: nobody gets a slot until it is resumed. */

@@ -160,6 +160,10 @@ test('a slot without a report ends as unhealthy, even when nobody asks any more'
   const [item] = (await fleet.instances()).filter((listed) => listed.name === 'web-1');
   assert.equal(item.state, 'unhealthy');
   assert.equal(item.slot, undefined);
+  await two.report(3, 'healthy');
+  assert.equal((await fleet.rollout(3)).state, 'running', 'nobody knows what the silent one runs, so it is waited for');
+  await one.take(3);
+  assert.equal((await fleet.rollout(3)).state, 'completed');
 });
 
 test('a slot that ended late is noticed by whoever asks next, before anything is granted', async () => {
