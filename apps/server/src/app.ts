@@ -20,7 +20,7 @@ import {
   setAuthenticator,
 } from './kernel/index.ts';
 import { createAudit, createWebhooks } from './modules/audit/index.ts';
-import { createConfiguration } from './modules/configuration/index.ts';
+import { type Configuration, createConfiguration } from './modules/configuration/index.ts';
 import { createDeclaration } from './modules/declaration/index.ts';
 import { createIdentity, type Identity } from './modules/identity/index.ts';
 import { createKeys, type Keys, openRootKeys } from './modules/keys/index.ts';
@@ -154,6 +154,11 @@ async function createModules(deps: ModuleDeps) {
     keys,
     remoteKeys: { get: (address, use, options) => secrets.remoteKeys.get(address, use, options) },
     exchangeToken: (input) => secrets.exchangeToken(input),
+    serviceHooks: {
+      serviceDeleting: (tx, service) => configuration.serviceHooks.serviceDeleting(tx, service),
+      secretAdded: (tx, service, secret) => configuration.serviceHooks.secretAdded(tx, service, secret),
+      secretDeleting: (tx, service, secretId) => configuration.serviceHooks.secretDeleting(tx, service, secretId),
+    },
   });
   const secrets: Secrets = createSecrets({
     ...deps,
@@ -164,7 +169,7 @@ async function createModules(deps: ModuleDeps) {
       deps.db.read((tx) => identity.services.findServicesByAudience(tx, organization, audiences)),
     isOwnSubject: (subject) => deps.db.read((tx) => identity.isSubject(tx, subject)),
   });
-  const configuration = createConfiguration({ ...deps, audit, keys, identity });
+  const configuration: Configuration = createConfiguration({ ...deps, audit, keys, identity });
   const declaration = createDeclaration({ ...deps, audit, identity, secrets });
   const reuni = deps.settings.modules.includes('reuni')
     ? createReuni({ ...deps, audit, identity, configuration })

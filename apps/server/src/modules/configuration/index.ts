@@ -17,24 +17,28 @@
 import type { Settings } from '../../config.ts';
 import type { App, Changes, Clock, Db, Jobs, Logger, Metrics, Random } from '../../kernel/index.ts';
 import type { Audit } from '../audit/index.ts';
-import type { Identity } from '../identity/index.ts';
+import type { Identity, ServiceHooks } from '../identity/index.ts';
 import type { Keys } from '../keys/index.ts';
 import { createAgents } from './agents/agents.ts';
 import { createDelivery } from './delivery/delivery.ts';
 import { namespaceRoutes } from './namespaces/namespace-routes.ts';
 import { createNamespaces } from './namespaces/namespace-service.ts';
 import { createRedisPublishing } from './redis/redis-publishing.ts';
+import { createClientSecrets } from './references/client-secrets.ts';
 import { createRollouts } from './rollouts/rollouts.ts';
+import { createSchemas } from './schemas/schemas.ts';
 import { revealRoutes } from './values/reveal-routes.ts';
 import { createSecretValues } from './values/secret-values.ts';
 import { createContent } from './versions/content.ts';
+import { createRefresh } from './versions/refresh.ts';
+import { createRefreshQueue } from './versions/refresh-queue.ts';
 import { versionRoutes } from './versions/version-routes.ts';
 import { createVersions, type Published } from './versions/version-service.ts';
 
 export type { Namespace, NamespaceSettings } from './namespaces/namespace.ts';
 export { toVisible } from './values/secret-values.ts';
 export type { Version } from './versions/version.ts';
-export { readWritten } from './versions/version-service.ts';
+export { readWritten } from './versions/written.ts';
 
 /** What the module needs. */
 export interface ConfigurationDeps {
@@ -47,7 +51,10 @@ export interface ConfigurationDeps {
   readonly jobs: Jobs;
   readonly metrics: Metrics;
   readonly audit: Pick<Audit, 'append' | 'appendAll'>;
-  readonly keys: Pick<Keys, 'seal' | 'open' | 'sign' | 'inUse' | 'findVerificationKey' | 'configurationKeys'>;
+  readonly keys: Pick<
+    Keys,
+    'publicKeysOf' | 'onChange' | 'seal' | 'open' | 'sign' | 'inUse' | 'findVerificationKey' | 'configurationKeys'
+  >;
   readonly identity: Pick<Identity, 'services'>;
 }
 
@@ -59,8 +66,11 @@ export function createConfiguration(deps: ConfigurationDeps) {
   const { db, audit, identity } = deps;
   const { services } = identity;
   const secretValues = createSecretValues(deps);
-  const content = createContent({ secretValues });
-  const namespaces = createNamespaces({ ...deps, services });
+  const schemas = createSchemas();
+  const queue = createRefreshQueue(deps);
+  const clientSecrets = createClientSecrets({ ...deps, services, queue });
+  const content = createContent({ ...deps, secretValues, clientSecrets });
+  const namespaces = createNamespaces({ ...deps, services, schemas, queue });
   const agents = createAgents({ ...deps, services, issuer: deps.settings.publicUrl });
   // What follows from a publication, in its transaction and in this order.
   const published: Published = async (tx, { namespace, version }) => {
@@ -68,7 +78,8 @@ export function createConfiguration(deps: ConfigurationDeps) {
     await rollouts.begin(tx, namespace, version);
     await redis?.published(tx, { namespace, version });
   };
-  const versions = createVersions({ ...deps, content, published });
+  const versions = createVersions({ ...deps, content, schemas, clientSecrets, queue, published });
+  const refresh = createRefresh({ ...deps, queue, versions });
   const { callers } = agents;
   const { redisUrl } = deps.settings;
   const redis = redisUrl === undefined ? undefined : createRedisPublishing({ ...deps, url: redisUrl });
@@ -80,6 +91,12 @@ export function createConfiguration(deps: ConfigurationDeps) {
     versions,
     agents,
     rollouts,
+    /** For the services module, which does not know this one. */
+    serviceHooks: {
+      serviceDeleting: namespaces.serviceDeleting,
+      secretAdded: clientSecrets.secretAdded,
+      secretDeleting: clientSecrets.assertNotUsed,
+    } satisfies ServiceHooks,
     routes(app: App): void {
       namespaceRoutes({ db, namespaces, versions, services })(app);
       versionRoutes({ db, namespaces, versions })(app);
@@ -89,11 +106,13 @@ export function createConfiguration(deps: ConfigurationDeps) {
       rollouts.routes(app);
     },
     async start(): Promise<void> {
+      refresh.start();
       await delivery.start();
       await rollouts.start();
       redis?.start();
     },
     async stop(): Promise<void> {
+      await refresh.stop();
       await redis?.stop();
       await rollouts.stop();
       await delivery.stop();

@@ -33,7 +33,7 @@ import { createThrottle } from './passwords/throttle.ts';
 import { roleRoutes } from './roles/role-routes.ts';
 import { createRoles } from './roles/role-service.ts';
 import { serviceRoutes } from './services/service-routes.ts';
-import { createServices } from './services/service-service.ts';
+import { createServices, type ServiceHooks } from './services/service-service.ts';
 import { createSessionEnding } from './sessions/session-ending.ts';
 import { sessionRoutes } from './sessions/session-routes.ts';
 import { createSessionService } from './sessions/session-service.ts';
@@ -51,6 +51,7 @@ export { type Granter, operatorOrganization } from './deps.ts';
 export type { ExchangeParams } from './oauth/grants/token-exchange.ts';
 export type { ResolvedRoles, Role } from './roles/role.ts';
 export type { Service, ServiceSettings } from './services/service.ts';
+export type { ServiceHooks } from './services/service-service.ts';
 export type { Membership, User } from './users/user.ts';
 
 /** What identity needs. */
@@ -68,6 +69,8 @@ export interface IdentityDeps {
   readonly remoteKeys: RemoteKeys;
   /** Token exchange at `/oauth/token`: the secrets module's. */
   readonly exchangeToken?: ExchangeToken | undefined;
+  /** What follows from a change of a service: the configuration module's. */
+  readonly serviceHooks: ServiceHooks;
 }
 
 /** The module's front door. */

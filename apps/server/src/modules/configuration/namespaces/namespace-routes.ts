@@ -1,13 +1,22 @@
 import type { JsonObject } from '@gatehouse/contracts';
-import { Name, PageQuery, pageOf, strictObject } from '@gatehouse/contracts';
+import { Name, pageOf, strictObject } from '@gatehouse/contracts';
 import { Type } from 'typebox';
 import { type App, AppError, type Db, decodeCursor, pageFrom } from '../../../kernel/index.ts';
 import type { Identity } from '../../identity/index.ts';
-import { readWritten, type Versions } from '../versions/version-service.ts';
+import type { Versions } from '../versions/version-service.ts';
 import { ConfigurationBody, Message } from '../versions/version-wire.ts';
+import { readWritten } from '../versions/written.ts';
 import type { Namespaces } from './namespace-service.ts';
 import { listNamespaces } from './namespace-store.ts';
-import { NamespaceBody, namespaceToWire, SchemaBody, settingsFields, settingsOf } from './namespace-wire.ts';
+import {
+  LabelledPageQuery,
+  labelOf,
+  NamespaceBody,
+  namespaceToWire,
+  SchemaBody,
+  settingsFields,
+  settingsOf,
+} from './namespace-wire.ts';
 
 const tags = ['configuration'];
 const params = strictObject({ service: Name, namespace: Name });
@@ -54,12 +63,15 @@ export function namespaceRoutes({
         }
         const name = { organization: principal.organization, service: body.service, name: body.namespace };
         const made = await db.transaction(async (tx) => {
-          const namespace = await namespaces.createNamespace(tx, { ...name, settings: settingsOf(body), origin });
+          const { permissions } = principal;
+          const settings = settingsOf(body);
+          const namespace = await namespaces.createNamespace(tx, { ...name, settings, permissions, origin });
           if (!written) return namespace;
           const version = await versions.publishVersion(tx, {
             namespace,
             parentVersion: 0,
             configuration: written,
+            granter: principal,
             message: body.message,
             origin,
           });
@@ -77,17 +89,21 @@ export function namespaceRoutes({
           tags,
           operationId: 'listNamespaces',
           params: strictObject({ service: Name }),
-          querystring: PageQuery,
+          querystring: LabelledPageQuery,
           response: { 200: pageOf(NamespaceBody) },
         },
       },
       async (request) => {
-        const { limit = 50, cursor } = request.query;
+        const { limit = 50, cursor, label } = request.query;
         const { organization } = request.principal;
         const afterName = decodeCursor(cursor, 1)?.map(String)[0];
         const rows = await db.read(async (tx) => {
           await services.getService(tx, organization, request.params.service);
-          return listNamespaces(tx, organization, request.params.service, { afterName, limit: limit + 1 });
+          return listNamespaces(tx, organization, request.params.service, {
+            afterName,
+            limit: limit + 1,
+            label: labelOf(label),
+          });
         });
         return pageFrom(rows, limit, (row) => [row.name], namespaceToWire);
       },
@@ -129,7 +145,8 @@ export function namespaceRoutes({
       async (request) => {
         const { service, namespace: name } = request.params;
         const { principal, origin, body } = request;
-        const input = { organization: principal.organization, service, name, settings: settingsOf(body), origin };
+        const { organization, permissions } = principal;
+        const input = { organization, service, name, settings: settingsOf(body), permissions, origin };
         return namespaceToWire(await db.transaction((tx) => namespaces.updateNamespace(tx, input)));
       },
     );

@@ -13,6 +13,7 @@ interface NamespaceRow {
   value_schema: JsonObject | null;
   review_required: boolean;
   labels: Record<string, string>;
+  refresh_problem: JsonObject | null;
   created_at: Date;
   created_by: string;
   updated_at: Date;
@@ -31,13 +32,14 @@ const toNamespace = (row: NamespaceRow): Namespace => ({
   schema: row.value_schema ?? undefined,
   reviewRequired: row.review_required,
   labels: row.labels,
+  refreshProblem: row.refresh_problem ?? undefined,
   createdAt: row.created_at,
   createdBy: row.created_by,
   updatedAt: row.updated_at,
 });
 
 const columns = `n.id, n.organization, n.service_id, n.service, n.name, n.latest_version, n.shared, n.value_schema,
-  n.review_required, n.labels, n.created_at, n.created_by, n.updated_at,
+  n.review_required, n.labels, n.refresh_problem, n.created_at, n.created_by, n.updated_at,
   array(select case when b.service = n.service then b.name else b.service || '/' || b.name end
     from configuration.extensions e join configuration.namespaces b on b.id = e.base_id
     where e.namespace_id = n.id order by e.position) as extends`;
@@ -50,14 +52,15 @@ const byId: NamedStatement = {
   name: 'configuration_find_namespace_by_id',
   text: `select ${columns} from configuration.namespaces n where n.id = $1`,
 };
-const byIdForUpdate: NamedStatement = {
+const lockById: NamedStatement = {
   name: 'configuration_lock_namespace',
-  text: `select ${columns} from configuration.namespaces n where n.id = $1 for update of n`,
+  text: 'select id from configuration.namespaces where id = $1 for update',
 };
 const ofService: NamedStatement = {
   name: 'configuration_list_namespaces',
   text: `select ${columns} from configuration.namespaces n
-    where n.organization = $1 and n.service = $2 and n.name > $3 order by n.name limit $4`,
+    where n.organization = $1 and n.service = $2 and n.name > $3
+      and ($5::jsonb is null or n.labels @> $5) order by n.name limit $4`,
 };
 
 /** The namespace of this name. */
@@ -77,10 +80,13 @@ export async function findNamespaceById(tx: Reader, id: string): Promise<Namespa
   return row && toNamespace(row);
 }
 
-/** The namespace with this id, locked: its next version is the caller's. */
+/**
+ * The namespace with this id, locked: its next version is the caller's. Locked first and read then, both sent at once: a
+ * statement that waited for the lock would still see the inheritance of before.
+ */
 export async function findNamespaceForUpdate(tx: Tx, id: string): Promise<Namespace | undefined> {
-  const [row] = await named<NamespaceRow>(tx, byIdForUpdate, [id]);
-  return row && toNamespace(row);
+  const [, namespace] = await Promise.all([named(tx, lockById, [id]), findNamespaceById(tx, id)]);
+  return namespace;
 }
 
 /** Namespaces of a service by name, after `afterName`. */
@@ -88,13 +94,26 @@ export async function listNamespaces(
   tx: Reader,
   organization: string,
   service: string,
-  { afterName = '', limit }: { afterName?: string | undefined; limit: number },
+  page: { afterName?: string | undefined; limit: number; label?: Readonly<Record<string, string>> | undefined },
 ): Promise<Namespace[]> {
-  return (await named<NamespaceRow>(tx, ofService, [organization, service, afterName, limit])).map(toNamespace);
+  const { afterName = '', limit, label } = page;
+  const values = [organization, service, afterName, limit, label === undefined ? null : JSON.stringify(label)];
+  return (await named<NamespaceRow>(tx, ofService, values)).map(toNamespace);
+}
+
+const countOfService: NamedStatement = {
+  name: 'configuration_count_namespaces',
+  text: 'select count(*)::int as count from configuration.namespaces where service_id = $1',
+};
+
+/** How many namespaces a service has. */
+export async function countNamespaces(tx: Tx, serviceId: string): Promise<number> {
+  const [row] = await named<{ count: number }>(tx, countOfService, [serviceId]);
+  return row?.count ?? 0;
 }
 
 /** Writes a new namespace without a version; false when the service has one of this name. */
-export async function insertNamespace(tx: Tx, namespace: Omit<Namespace, 'extends'>): Promise<boolean> {
+export async function insertNamespace(tx: Tx, namespace: Namespace): Promise<boolean> {
   const row = await tx
     .insertInto('configuration.namespaces')
     .values({
@@ -138,27 +157,6 @@ export async function updateNamespaceSettings(
     .execute();
 }
 
-/** Replaces what the namespace inherits from, the strongest last. */
-export async function replaceExtensions(tx: Tx, namespaceId: string, baseIds: readonly string[]): Promise<void> {
-  await tx.deleteFrom('configuration.extensions').where('namespace_id', '=', namespaceId).execute();
-  if (baseIds.length === 0) return;
-  await tx
-    .insertInto('configuration.extensions')
-    .values(baseIds.map((base_id, position) => ({ namespace_id: namespaceId, position, base_id })))
-    .execute();
-}
-
-/** Namespaces that extend this one. */
-export async function listDependents(tx: Reader, baseId: string): Promise<string[]> {
-  const rows = await tx
-    .selectFrom('configuration.extensions')
-    .select('namespace_id')
-    .where('base_id', '=', baseId)
-    .orderBy('namespace_id')
-    .execute();
-  return rows.map((row) => row.namespace_id);
-}
-
 /** Removes a namespace with its versions and secrets. */
 export async function deleteNamespaceRow(tx: Tx, id: string): Promise<void> {
   await tx.deleteFrom('configuration.namespaces').where('id', '=', id).execute();
@@ -166,11 +164,21 @@ export async function deleteNamespaceRow(tx: Tx, id: string): Promise<void> {
 
 const advance: NamedStatement = {
   name: 'configuration_advance_namespace',
-  text: `update configuration.namespaces set latest_version = $2, updated_at = $3
+  text: `update configuration.namespaces set latest_version = $2, updated_at = $3, refresh_problem = null
     where id = $1 and latest_version = $2 - 1 returning id`,
 };
 
 /** Makes `version` the newest one; false when it is not the successor of the present one. */
 export async function advanceVersion(tx: Tx, id: string, version: number, now: Date): Promise<boolean> {
   return (await named(tx, advance, [id, version, now])).length === 1;
+}
+
+const setProblem: NamedStatement = {
+  name: 'configuration_set_refresh_problem',
+  text: 'update configuration.namespaces set refresh_problem = $2 where id = $1',
+};
+
+/** Notes, or clears, why the namespace could not be published anew. */
+export async function updateRefreshProblem(tx: Tx, id: string, problem: JsonObject | undefined): Promise<void> {
+  await named(tx, setProblem, [id, problem === undefined ? null : JSON.stringify(problem)]);
 }

@@ -1,13 +1,33 @@
-import { Name, strictObject, Timestamp } from '@gatehouse/contracts';
+import { Name, PageQuery, strictObject, Timestamp } from '@gatehouse/contracts';
 import { type Static, Type } from 'typebox';
 import type { Namespace, NamespaceSettings } from './namespace.ts';
+
+/** Text without control characters. */
+export const printable = '^[^\\u0000-\\u001f\\u007f]*$';
 
 /** Labels: short texts by name, for people and their tools. */
 export const Labels = Type.Record(
   Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$' }),
-  Type.String({ maxLength: 256 }),
+  Type.String({ maxLength: 256, pattern: printable }),
   { additionalProperties: false, maxProperties: 32, description: 'short texts by name' },
 );
+
+/** `?label=name:value` of a list. */
+const LabelQuery = Type.String({
+  pattern: '^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}:[^\\u0000-\\u001f\\u007f]{0,256}$',
+  maxLength: 320,
+  description: '<name>:<value>: those with this label only',
+});
+
+/** The query of a list that labels can narrow. */
+export const LabelledPageQuery = strictObject({ ...PageQuery.properties, label: Type.Optional(LabelQuery) });
+
+/** The label that a query asks for. */
+export function labelOf(query: string | undefined): Record<string, string> | undefined {
+  if (query === undefined) return undefined;
+  const colon = query.indexOf(':');
+  return { [query.slice(0, colon)]: query.slice(colon + 1) };
+}
 
 /** What of a namespace can be set. */
 export const settingsFields = {
@@ -39,6 +59,9 @@ export const NamespaceBody = strictObject({
   schema: Type.Optional(Type.Unknown()),
   review_required: Type.Boolean(),
   labels: Type.Record(Type.String(), Type.String()),
+  refresh_problem: Type.Optional(
+    Type.Unknown({ description: 'why the newest values of what it extends or refers to are not published here' }),
+  ),
   created_at: Timestamp,
   created_by: Type.String(),
   updated_at: Timestamp,
@@ -56,6 +79,7 @@ export function namespaceToWire(namespace: Namespace): Static<typeof NamespaceBo
     ...(namespace.schema === undefined ? {} : { schema: namespace.schema }),
     review_required: namespace.reviewRequired,
     labels: { ...namespace.labels },
+    ...(namespace.refreshProblem === undefined ? {} : { refresh_problem: namespace.refreshProblem }),
     created_at: namespace.createdAt.toISOString(),
     created_by: namespace.createdBy,
     updated_at: namespace.updatedAt.toISOString(),

@@ -22,6 +22,8 @@ export interface Namespace extends NamespaceSettings {
   readonly name: string;
   /** The newest version; 0 before the first. */
   readonly latestVersion: number;
+  /** Why what it inherits or refers to could not be published anew: a code, a text, the fields, the cause. */
+  readonly refreshProblem: JsonObject | undefined;
   readonly createdAt: Date;
   readonly createdBy: string;
   readonly updatedAt: Date;

@@ -1,4 +1,4 @@
-import type { Reader, Tx } from '../../../kernel/index.ts';
+import { type NamedStatement, named, type Reader, type Tx } from '../../../kernel/index.ts';
 
 /** Writes a secret value. */
 export async function insertSecretValue(
@@ -31,3 +31,24 @@ export async function listSecretValues(
     .execute();
   return new Map(rows.map((row) => [row.id, row.sealed]));
 }
+
+/** How many bytes these sealed values of the namespace have together. */
+export async function sumSealedBytes(tx: Reader, namespaceId: string, ids: readonly string[]): Promise<number> {
+  const [row] = await named<{ bytes: number }>(tx, sum, [namespaceId, [...ids]]);
+  return row?.bytes ?? 0;
+}
+
+/** Removes values that no version has. */
+export async function deleteSecretValues(tx: Tx, namespaceId: string, ids: readonly string[]): Promise<void> {
+  await named(tx, remove, [namespaceId, [...ids]]);
+}
+
+const sum: NamedStatement = {
+  name: 'configuration_sum_secret_values',
+  text: `select coalesce(sum(octet_length(sealed)), 0)::int as bytes from configuration.secret_values
+    where namespace_id = $1 and id = any($2)`,
+};
+const remove: NamedStatement = {
+  name: 'configuration_delete_secret_values',
+  text: 'delete from configuration.secret_values where namespace_id = $1 and id = any($2)',
+};

@@ -1,11 +1,11 @@
 import { diffConfigurations } from '@gatehouse/configuration';
-import { type JsonObject, Name, PageQuery, pageOf, strictObject } from '@gatehouse/contracts';
+import { type JsonObject, Name, pageOf, strictObject } from '@gatehouse/contracts';
 import { Type } from 'typebox';
-import { type App, AppError, type Db, decodeCursor, invalidField, pageFrom } from '../../../kernel/index.ts';
+import { type App, type Db, decodeCursor, pageFrom } from '../../../kernel/index.ts';
 import type { Namespaces } from '../namespaces/namespace-service.ts';
-import { Labels } from '../namespaces/namespace-wire.ts';
+import { LabelledPageQuery, Labels, labelOf } from '../namespaces/namespace-wire.ts';
 import { toVisible } from '../values/secret-values.ts';
-import { readWritten, type Versions } from './version-service.ts';
+import { noSuchVersion, type Versions } from './version-service.ts';
 import { findVersion, listVersions } from './version-store.ts';
 import {
   ConfigurationBody,
@@ -16,6 +16,7 @@ import {
   VersionSummaryBody,
   versionToWire,
 } from './version-wire.ts';
+import { parentVersionOf, readWritten } from './written.ts';
 
 const tags = ['configuration'];
 const params = strictObject({ service: Name, namespace: Name });
@@ -75,6 +76,7 @@ export function versionRoutes({ db, namespaces, versions }: { db: Db; namespaces
             namespace: await namespaces.getNamespace(tx, nameOf(request)),
             parentVersion,
             configuration,
+            granter: principal,
             mayReveal: principal.permissions.has('configuration:reveal'),
             message: body.message,
             labels: body.labels,
@@ -110,16 +112,16 @@ export function versionRoutes({ db, namespaces, versions }: { db: Db; namespaces
           tags,
           operationId: 'listVersions',
           params,
-          querystring: PageQuery,
+          querystring: LabelledPageQuery,
           response: { 200: pageOf(VersionSummaryBody) },
         },
       },
       async (request) => {
-        const { limit = 50, cursor } = request.query;
+        const { limit = 50, cursor, label } = request.query;
         const before = decodeCursor(cursor, 1)?.map(Number)[0];
         const rows = await db.read(async (tx) => {
           const namespace = await namespaces.getNamespace(tx, nameOf(request));
-          return listVersions(tx, namespace.id, { before, limit: limit + 1 });
+          return listVersions(tx, namespace.id, { before, limit: limit + 1, label: labelOf(label) });
         });
         return pageFrom(rows, limit, (row) => [row.version], summaryToWire);
       },
@@ -197,9 +199,10 @@ export function versionRoutes({ db, namespaces, versions }: { db: Db; namespaces
         },
       },
       async (request, reply) => {
-        const { origin, body } = request;
+        const { origin, principal, body } = request;
         const version = await db.transaction(async (tx) =>
           versions.rollback(tx, {
+            granter: principal,
             namespace: await namespaces.getNamespace(tx, nameOf(request)),
             restores: body.version,
             parentVersion: body.parent_version,
@@ -212,24 +215,4 @@ export function versionRoutes({ db, namespaces, versions }: { db: Db; namespaces
       },
     );
   };
-}
-
-/** The version that the writer has seen: the member of the body, or an entity tag (RFC 9110 §13.1.1). */
-function parentVersionOf(member: number | undefined, ifMatch: string | undefined): number {
-  const tagged = ifMatch === undefined ? undefined : /^"(0|[1-9][0-9]{0,8})"$/.exec(ifMatch)?.[1];
-  if (ifMatch !== undefined && tagged === undefined) {
-    throw invalidField('If-Match', 'is not the ETag of a version', 'use the form "41"');
-  }
-  if (member !== undefined && tagged !== undefined && member !== Number(tagged)) {
-    throw invalidField('parent_version', 'differs from If-Match', 'send one of the two');
-  }
-  const parent = member ?? (tagged === undefined ? undefined : Number(tagged));
-  if (parent === undefined) {
-    throw invalidField('parent_version', 'is missing', 'name the version you started from, 0 for the first');
-  }
-  return parent;
-}
-
-function noSuchVersion(number: number, latest: number): AppError {
-  return new AppError('kernel.not_found', { detail: `There is no version ${number}; the newest is ${latest}.` });
 }

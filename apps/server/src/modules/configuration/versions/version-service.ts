@@ -1,27 +1,39 @@
 import {
   bundleHash,
-  ConfigurationError,
   contentHash,
   diffConfigurations,
-  parseWritten,
+  isVisibleSecret,
   type WrittenConfiguration,
 } from '@gatehouse/configuration';
-import type { JsonObject } from '@gatehouse/contracts';
-import { AppError, type Clock, type Origin, type Tx } from '../../../kernel/index.ts';
+import type { JsonObject, JsonValue } from '@gatehouse/contracts';
+import { AppError, type Clock, type FieldError, type Origin, type Tx } from '../../../kernel/index.ts';
 import type { Audit } from '../../audit/index.ts';
+import type { Granter } from '../../identity/index.ts';
+import { listDependents } from '../namespaces/inheritance-store.ts';
 import { type Namespace, namespacePath } from '../namespaces/namespace.ts';
-import { advanceVersion, findNamespaceForUpdate } from '../namespaces/namespace-store.ts';
+import { advanceVersion, findNamespaceById, findNamespaceForUpdate } from '../namespaces/namespace-store.ts';
+import type { ClientSecrets } from '../references/client-secrets.ts';
+import { refersToClientSecret, writesClientSecret } from '../references/reference.ts';
+import { replaceReferences } from '../references/reference-store.ts';
+import type { Schemas } from '../schemas/schemas.ts';
 import { toVisible } from '../values/secret-values.ts';
-import type { Content, ContentRules } from './content.ts';
+import type { ContentRules, Draft, Own } from './content.ts';
+import type { RefreshQueue } from './refresh-queue.ts';
 import type { StoredConfiguration, Version, VersionKind } from './version.ts';
 import { findVersion, insertVersion } from './version-store.ts';
+import { versionConflict } from './written.ts';
 
 /** What a publication is about, whatever it publishes. */
 interface Publication {
   readonly namespace: Pick<Namespace, 'id'>;
   readonly origin: Origin;
+  /** Who answers for a secret that has to be added to the service: the first reference to it. */
+  readonly granter?: Granter | undefined;
   readonly message?: string | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** Who wrote it, when that is not who publishes it. */
+  readonly author?: string | undefined;
+  readonly cause?: JsonObject | undefined;
 }
 
 /** A new configuration of a namespace. */
@@ -35,12 +47,17 @@ export interface NewVersion extends Publication {
   readonly allowOlderParent?: boolean;
 }
 
+/** A configuration that was stored before, with a proposal. */
+export interface StoredVersion extends Publication {
+  readonly parentVersion: number;
+  readonly own: StoredConfiguration;
+}
+
 /** The content of an older version, published again. */
 export interface Rollback extends Publication {
   readonly restores: number;
   readonly parentVersion?: number | undefined;
   readonly kind?: 'rollback' | 'automatic_rollback';
-  readonly cause?: JsonObject | undefined;
 }
 
 /** Told in the publishing transaction, after the version is written. */
@@ -49,89 +66,151 @@ export type Published = (
   published: { namespace: Namespace; version: Version; previous: Version | undefined },
 ) => Promise<void>;
 
+/** What a version is made of. */
+interface NewContent extends Omit<Publication, 'namespace' | 'granter'> {
+  readonly own: StoredConfiguration;
+  readonly draft: Draft;
+  readonly parentVersion: number;
+  readonly kind: VersionKind;
+  readonly restores?: number | undefined;
+}
+
 /** Publishing: the only way that a version comes to be. */
 export function createVersions(deps: {
   clock: Clock;
   audit: Pick<Audit, 'append'>;
   content: ContentRules;
+  schemas: Pick<Schemas, 'check'>;
+  clientSecrets: Pick<ClientSecrets, 'ensure'>;
+  queue: Pick<RefreshQueue, 'fanOut'>;
   published: Published;
 }) {
-  const { clock, audit, content, published } = deps;
+  const { clock, audit, content, schemas, clientSecrets, queue, published } = deps;
 
   const lock = async (tx: Tx, id: string): Promise<Namespace> => {
     const namespace = await findNamespaceForUpdate(tx, id);
-    if (!namespace) throw new AppError('kernel.not_found', { detail: 'There is no namespace of this name.' });
+    if (!namespace) throw noNamespace();
     return namespace;
+  };
+
+  /** The secret that is referred to: made, if need be, before the namespace is locked. */
+  const ensureClientSecret = async (tx: Tx, { namespace, granter, origin }: Publication): Promise<void> => {
+    const found = await findNamespaceById(tx, namespace.id);
+    if (!found) throw noNamespace();
+    await clientSecrets.ensure(tx, found, { granter, origin });
   };
 
   const write = async (
     tx: Tx,
     namespace: Namespace,
     previous: Version | undefined,
-    version: {
-      own: StoredConfiguration;
-      content: Content;
-      parentVersion: number;
-      kind: VersionKind;
-      restores?: number | undefined;
-      cause?: JsonObject | undefined;
-    } & Omit<Publication, 'namespace'>,
+    version: NewContent,
   ): Promise<Version> => {
+    const { draft, own, parentVersion, kind, restores, cause, message, labels = {}, origin, author } = version;
     const now = clock.now();
     const number = namespace.latestVersion + 1;
-    const visible = toVisible(version.content.effective);
-    const content_hash = contentHash(visible);
+    const content_hash = contentHash(draft.visible);
     const previousHash = previous?.hash ?? '';
+    const { organization, service, name } = namespace;
     const made: Version = {
       namespaceId: namespace.id,
       version: number,
-      parentVersion: version.parentVersion,
-      own: version.own,
-      effective: version.content.effective,
-      sources: version.content.sources,
+      parentVersion,
+      own,
+      effective: await draft.seal(tx),
+      sources: draft.sources,
+      bases: draft.bases,
       contentHash: content_hash,
       hash: bundleHash({
-        organization: namespace.organization,
-        service: namespace.service,
-        namespace: namespace.name,
+        organization,
+        service,
+        namespace: name,
         version: number,
         previous_hash: previousHash,
         content_hash,
       }),
       previousHash,
-      kind: version.kind,
-      restores: version.restores,
-      cause: version.cause,
-      message: version.message,
-      labels: version.labels ?? {},
+      kind,
+      restores,
+      cause,
+      message,
+      labels,
       createdAt: now,
-      createdBy: version.origin.actor.id,
+      createdBy: author ?? origin.actor.id,
     };
     if (!(await advanceVersion(tx, namespace.id, number, now))) {
       throw new Error(`configuration: ${namespace.id} moved on although it is locked`);
     }
     await insertVersion(tx, made);
-    const { created, changed, deleted } = diffConfigurations(toVisible(previous?.effective ?? {}), visible);
+    await replaceReferences(tx, namespace.id, draft.references);
+    const { created, changed, deleted } = diffConfigurations(toVisible(previous?.effective ?? {}), draft.visible);
     await audit.append(tx, {
       action: 'configuration.published',
-      organization: namespace.organization,
-      origin: version.origin,
+      organization,
+      origin,
       target: { type: 'namespace', id: namespacePath(namespace) },
       details: {
-        service: namespace.service,
-        namespace: namespace.name,
+        service,
+        namespace: name,
         version: number,
-        parent_version: version.parentVersion,
-        kind: version.kind,
-        restores: version.restores,
-        cause: version.cause,
+        parent_version: parentVersion,
+        kind,
+        restores,
+        cause,
         created: Object.keys(created).length,
         changed: Object.keys(changed).length,
         deleted: Object.keys(deleted).length,
       },
     });
+    if ((await listDependents(tx, namespace.id, { limit: 1 })).length > 0) {
+      await queue.fanOut(tx, namespace.id, { namespace: `${service}/${name}`, version: number });
+    }
     await published(tx, { namespace: { ...namespace, latestVersion: number }, version: made, previous });
     return made;
+  };
+
+  /** What of a draft does not fit the schema of the namespace. Only secrets of this request are looked at. */
+  const misfits = (
+    namespace: Namespace,
+    draft: Draft,
+    fresh: ReadonlyMap<string, JsonValue> = new Map(),
+  ): FieldError[] =>
+    schemas.check(
+      namespace.schema,
+      new Map(
+        Object.entries(draft.visible).map(([key, value]) => {
+          if (!isVisibleSecret(value)) return [key, { value }];
+          const written = draft.sources[key]?.kind === 'own' ? fresh.get(key) : undefined;
+          return [key, written === undefined ? { value: null, hidden: true } : { value: written, isSecret: true }];
+        }),
+      ),
+    );
+
+  const assertFits = (namespace: Namespace, draft: Draft, fresh?: ReadonlyMap<string, JsonValue>): void => {
+    const errors = misfits(namespace, draft, fresh);
+    if (errors.length > 0) throw schemaViolated(errors);
+  };
+
+  /** The newest version, and the one that the writer has seen: 409 when it is another. */
+  const stateOf = async (tx: Tx, namespace: Namespace, wanted: number | 'latest', allowOlder = false) => {
+    const latest = namespace.latestVersion;
+    const parentVersion = wanted === 'latest' ? latest : wanted;
+    if (parentVersion > latest || (parentVersion !== latest && !allowOlder)) {
+      throw versionConflict(parentVersion, latest);
+    }
+    const previous = await findVersion(tx, namespace.id, latest);
+    const parent = parentVersion === latest ? previous : await findVersion(tx, namespace.id, parentVersion);
+    return { parentVersion, previous, parent };
+  };
+
+  /** The content of a rollback. */
+  const restore = async (tx: Tx, namespace: Namespace, restores: number) => {
+    const latest = namespace.latestVersion;
+    const previous = await findVersion(tx, namespace.id, latest);
+    const restored = await findVersion(tx, namespace.id, restores);
+    if (!restored) throw noSuchVersion(restores, latest);
+    const draft = await content.compose(tx, namespace, restored.own, { previous, restored });
+    return { previous, restored, draft };
   };
 
   return {
@@ -139,45 +218,96 @@ export function createVersions(deps: {
 
     /** Publishes a new configuration; 409 that names both versions when another was published in the meantime. */
     async publishVersion(tx: Tx, input: NewVersion): Promise<Version> {
+      if (writesClientSecret(input.configuration)) await ensureClientSecret(tx, input);
       const namespace = await lock(tx, input.namespace.id);
-      const latest = namespace.latestVersion;
-      const parentVersion = input.parentVersion === 'latest' ? latest : input.parentVersion;
-      if (parentVersion > latest || (parentVersion !== latest && !input.allowOlderParent)) {
-        throw versionConflict(parentVersion, latest);
-      }
-      const previous = await findVersion(tx, namespace.id, latest);
-      const parent = parentVersion === latest ? previous : await findVersion(tx, namespace.id, parentVersion);
+      const { parentVersion, previous, parent } = await stateOf(
+        tx,
+        namespace,
+        input.parentVersion,
+        input.allowOlderParent,
+      );
       const mayCompare = input.mayReveal === true;
-      const own = await content.store(tx, namespace, input.configuration, { parent, mayCompare });
-      const composed = await content.compose(tx, namespace, own, previous);
-      return write(tx, namespace, previous, { ...input, own, content: composed, parentVersion, kind: 'author' });
+      const { own, fresh } = await content.store(tx, namespace, input.configuration, { parent, mayCompare });
+      const draft = await content.compose(tx, namespace, own, { previous });
+      assertFits(namespace, draft, fresh);
+      return write(tx, namespace, previous, { ...input, own, draft, parentVersion, kind: 'author' });
+    },
+
+    /** Judges and stores what may be published later: nothing of it is seen by agents. Secrets are sealed. */
+    async prepare(
+      tx: Tx,
+      input: Pick<NewVersion, 'namespace' | 'parentVersion' | 'configuration' | 'mayReveal'>,
+    ): Promise<Own & { namespace: Namespace; parentVersion: number }> {
+      const namespace = await lock(tx, input.namespace.id);
+      const { parentVersion, previous, parent } = await stateOf(tx, namespace, input.parentVersion);
+      const mayCompare = input.mayReveal === true;
+      const made = await content.store(tx, namespace, input.configuration, { parent, mayCompare });
+      // A client secret may have to be made first, by whoever publishes; till then only presence counts.
+      if (!refersToClientSecret(made.own)) {
+        const draft = await content.compose(tx, namespace, made.own, { previous });
+        assertFits(namespace, draft, made.fresh);
+      }
+      return { ...made, namespace, parentVersion };
+    },
+
+    /** Publishes what {@link prepare} stored. Its secrets are looked at no more: they are another person's. */
+    async publishStored(tx: Tx, input: StoredVersion): Promise<Version> {
+      if (refersToClientSecret(input.own)) await ensureClientSecret(tx, input);
+      const namespace = await lock(tx, input.namespace.id);
+      const { parentVersion, previous } = await stateOf(tx, namespace, input.parentVersion);
+      const draft = await content.compose(tx, namespace, input.own, { previous });
+      assertFits(namespace, draft);
+      return write(tx, namespace, previous, { ...input, draft, parentVersion, kind: 'author' });
     },
 
     /**
      * Publishes the content of an older version again: its own values and, as they were, the inherited ones. What refers
-     * to a key or a client secret names the present one, for the old one may be gone.
+     * to a key or a client secret names the present one, for the old one may be gone. An automatic rollback goes back to
+     * what ran, and is not held up by a schema.
      */
     async rollback(tx: Tx, input: Rollback): Promise<Version> {
+      const { restores, kind = 'rollback' } = input;
+      const restored = await findVersion(tx, input.namespace.id, restores);
+      if (restored && refersToClientSecret(restored.own)) {
+        const granter = kind === 'automatic_rollback' ? 'system' : input.granter;
+        await ensureClientSecret(tx, { ...input, granter });
+      }
       const namespace = await lock(tx, input.namespace.id);
       const latest = namespace.latestVersion;
       if (input.parentVersion !== undefined && input.parentVersion !== latest) {
         throw versionConflict(input.parentVersion, latest);
       }
-      const previous = await findVersion(tx, namespace.id, latest);
-      const restored = await findVersion(tx, namespace.id, input.restores);
-      if (!restored) {
-        throw new AppError('kernel.not_found', {
-          detail: `There is no version ${input.restores}; the newest is ${latest}.`,
-        });
-      }
-      const { own, effective, sources } = restored;
-      return write(tx, namespace, previous, {
-        ...input,
+      const { previous, restored: older, draft } = await restore(tx, namespace, restores);
+      if (kind === 'rollback') assertFits(namespace, draft);
+      return write(tx, namespace, previous, { ...input, own: older.own, draft, parentVersion: latest, kind });
+    },
+
+    /**
+     * Publishes the newest version anew with what it inherits and refers to now; undefined when that is the same. What
+     * does not fit the schema is not published: the errors are given back.
+     */
+    async refresh(
+      tx: Tx,
+      input: { namespaceId: string; cause: JsonObject; origin: Origin },
+    ): Promise<{ namespace: Namespace; version?: Version; errors?: FieldError[] } | undefined> {
+      const namespace = await findNamespaceForUpdate(tx, input.namespaceId);
+      const previous = namespace && (await findVersion(tx, namespace.id, namespace.latestVersion));
+      if (!namespace || !previous) return undefined;
+      const { own, version: parentVersion } = previous;
+      const draft = await content.compose(tx, namespace, own, { previous });
+      if (contentHash(draft.visible) === previous.contentHash) return { namespace };
+      const errors = misfits(namespace, draft);
+      if (errors.length > 0) return { namespace, errors };
+      const { origin, cause } = input;
+      const version = await write(tx, namespace, previous, {
         own,
-        content: { effective, sources },
-        parentVersion: latest,
-        kind: input.kind ?? 'rollback',
+        draft,
+        parentVersion,
+        kind: 'refresh',
+        cause,
+        origin,
       });
+      return { namespace, version };
     },
   };
 }
@@ -185,24 +315,20 @@ export function createVersions(deps: {
 /** What {@link createVersions} gives. */
 export type Versions = ReturnType<typeof createVersions>;
 
-/** Reads a configuration as it was written; 400 with every problem by its path. */
-export function readWritten(configuration: JsonObject): WrittenConfiguration {
-  try {
-    return parseWritten(configuration);
-  } catch (error) {
-    if (!(error instanceof ConfigurationError)) throw error;
-    const [first] = error.problems;
-    throw new AppError('configuration.invalid', {
-      detail: first ? `${first.field} ${first.rule}` : 'The configuration is not valid.',
-      errors: error.problems,
-    });
-  }
+/** 400 with what does not fit, by JSON pointer. */
+export function schemaViolated(errors: readonly FieldError[]): AppError {
+  const [first] = errors;
+  return new AppError('configuration.schema_violated', {
+    detail: first ? `${first.field || 'The configuration'} ${first.rule}` : 'The configuration does not fit.',
+    errors,
+  });
 }
 
-/** 409 for who has not seen the newest version. */
-export function versionConflict(parentVersion: number, latestVersion: number): AppError {
-  return new AppError('configuration.version_conflict', {
-    detail: `You started from version ${parentVersion}; version ${latestVersion} is the newest. Read it, and publish on top of it.`,
-    extensions: { parent_version: parentVersion, latest_version: latestVersion },
-  });
+/** 404 that says how far the versions go. */
+export function noSuchVersion(number: number, latest: number): AppError {
+  return new AppError('kernel.not_found', { detail: `There is no version ${number}; the newest is ${latest}.` });
+}
+
+function noNamespace(): AppError {
+  return new AppError('kernel.not_found', { detail: 'There is no namespace of this name.' });
 }

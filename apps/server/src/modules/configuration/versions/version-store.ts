@@ -1,4 +1,5 @@
 import type { JsonObject } from '@gatehouse/contracts';
+import { sql } from 'kysely';
 import { type NamedStatement, named, type Reader, type Tx } from '../../../kernel/index.ts';
 import type { StoredConfiguration, Version, VersionKind } from './version.ts';
 
@@ -9,6 +10,7 @@ interface VersionRow {
   own: StoredConfiguration;
   effective: StoredConfiguration;
   sources: Version['sources'];
+  bases: Version['bases'];
   content_hash: string;
   hash: string;
   previous_hash: string;
@@ -28,6 +30,7 @@ const toVersion = (row: VersionRow): Version => ({
   own: row.own,
   effective: row.effective,
   sources: row.sources,
+  bases: row.bases,
   contentHash: row.content_hash,
   hash: row.hash,
   previousHash: row.previous_hash,
@@ -52,14 +55,15 @@ export async function findVersion(tx: Reader, namespaceId: string, version: numb
 }
 
 /** A version without its content: what a history shows. */
-export type VersionSummary = Omit<Version, 'own' | 'effective' | 'sources'>;
+export type VersionSummary = Omit<Version, 'own' | 'effective' | 'sources' | 'bases'>;
 
 /** Versions of a namespace, newest first, older than `before`. */
 export async function listVersions(
   tx: Reader,
   namespaceId: string,
-  { before, limit }: { before?: number | undefined; limit: number },
+  page: { before?: number | undefined; limit: number; label?: Readonly<Record<string, string>> | undefined },
 ): Promise<VersionSummary[]> {
+  const { before, limit, label } = page;
   let query = tx
     .selectFrom('configuration.versions')
     .select([
@@ -79,18 +83,21 @@ export async function listVersions(
     ])
     .where('namespace_id', '=', namespaceId);
   if (before !== undefined) query = query.where('version', '<', before);
+  if (label !== undefined) query = query.where(sql<boolean>`labels @> ${JSON.stringify(label)}::jsonb`);
   const rows = await query.orderBy('version', 'desc').limit(limit).execute();
   return rows.map((row) => {
     const {
       own: _own,
       effective: _effective,
       sources: _sources,
+      bases: _bases,
       ...summary
     } = toVersion({
       ...(row as unknown as VersionRow),
       own: {},
       effective: {},
       sources: {},
+      bases: [],
     });
     return summary;
   });
@@ -99,8 +106,8 @@ export async function listVersions(
 const insert: NamedStatement = {
   name: 'configuration_insert_version',
   text: `insert into configuration.versions (namespace_id, version, parent_version, own, effective, sources, content_hash,
-      hash, previous_hash, kind, restores, cause, message, labels, created_at, created_by)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
+      hash, previous_hash, kind, restores, cause, message, labels, created_at, created_by, bases)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
 };
 
 /** Writes a version. Its number is one more than the namespace's newest, under the namespace's lock. */
@@ -122,5 +129,6 @@ export async function insertVersion(tx: Tx, version: Version): Promise<void> {
     JSON.stringify(version.labels),
     version.createdAt,
     version.createdBy,
+    JSON.stringify(version.bases),
   ]);
 }

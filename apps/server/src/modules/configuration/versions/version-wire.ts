@@ -12,7 +12,7 @@ export const ConfigurationBody = Type.Record(Type.String(), Type.Unknown(), {
 });
 
 /** Why a version was published, in a line or two. */
-export const Message = Type.String({ minLength: 1, maxLength: 1000 });
+export const Message = Type.String({ minLength: 1, maxLength: 1000, pattern: '^[^\\u0000]*$' });
 
 /** A version number. */
 export const VersionNumber = Type.String({ pattern: '^[1-9][0-9]{0,8}$', description: 'the number of a version' });

@@ -16,6 +16,15 @@ export type Source =
   | { readonly kind: 'key'; readonly keyring: string; readonly kid?: string }
   | { readonly kind: 'client'; readonly client_id: string };
 
+/** A base as a version was composed of it. */
+export interface UsedBase {
+  readonly id: string;
+  /** The version whose values were taken; 0 for none. */
+  readonly used: number;
+  /** The newest one there was. It differs from `used` after a rollback, and until the base publishes again. */
+  readonly seen: number;
+}
+
 /** How a version came to be. */
 export type VersionKind = 'author' | 'rollback' | 'refresh' | 'automatic_rollback';
 
@@ -29,6 +38,7 @@ export interface Version {
   /** With what it inherits and refers to, as of its publication: what instances get. */
   readonly effective: StoredConfiguration;
   readonly sources: Readonly<Record<string, Source>>;
+  readonly bases: readonly UsedBase[];
   readonly contentHash: string;
   readonly hash: string;
   readonly previousHash: string;

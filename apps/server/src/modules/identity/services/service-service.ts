@@ -102,6 +102,20 @@ export interface Services {
   deleteService(tx: Tx, change: ServiceChange): Promise<void>;
 }
 
+/** What a module above does in the transaction of a change of a service, or refuses by throwing. */
+export interface ServiceHooks {
+  /** Before a service is deleted; its row is locked. */
+  readonly serviceDeleting: (tx: Tx, service: Service) => Promise<void>;
+  /** After a secret was added. */
+  readonly secretAdded: (
+    tx: Tx,
+    service: Service,
+    secret: { id: string; clientSecret: string; expiresAt: Date | undefined },
+  ) => Promise<void>;
+  /** Before a secret is deleted. */
+  readonly secretDeleting: (tx: Tx, service: Service, secretId: string) => Promise<void>;
+}
+
 /** Creates the registry. Every change is told to all nodes (topic `services`). */
 export function createServices(deps: {
   clock: Clock;
@@ -112,8 +126,10 @@ export function createServices(deps: {
   publicUrl: string;
   allowPrivateNetworks: readonly string[];
   signatureAlgorithms: () => readonly string[];
+  serviceHooks: ServiceHooks;
 }): Services {
-  const { clock, random, audit, changes, roles, publicUrl, allowPrivateNetworks, signatureAlgorithms } = deps;
+  const { clock, random, audit, changes, roles, publicUrl, allowPrivateNetworks, signatureAlgorithms, serviceHooks } =
+    deps;
   const secrets = createServiceSecrets(deps);
   const serviceRoles = createServiceRoles(deps);
 
@@ -283,10 +299,13 @@ export function createServices(deps: {
       }
       const secret = await secrets.add(tx, { ...change, service });
       await record(tx, 'service.secret_added', service, change.origin, { secret_id: secret.id });
+      const { id, clientSecret } = secret;
+      await serviceHooks.secretAdded(tx, service, { id, clientSecret, expiresAt: change.expiresAt });
       return secret;
     },
     async deleteSecret(tx, change) {
       const service = await getForChange(tx, change);
+      await serviceHooks.secretDeleting(tx, service, change.secretId);
       if (!(await deleteSecretRow(tx, service.id, change.secretId))) {
         throw new AppError('kernel.not_found', { detail: 'The service has no secret with this id.' });
       }
@@ -297,6 +316,7 @@ export function createServices(deps: {
     restoreService: (tx, change) => setStatus(tx, change, 'active', 'service.restored'),
     async deleteService(tx, change) {
       const service = await getForChange(tx, change);
+      await serviceHooks.serviceDeleting(tx, service);
       await serviceRoles.removeAll(tx, change, service.id);
       await deleteServiceRow(tx, service.id);
       await record(tx, 'service.deleted', service, change.origin, { name: service.name });
