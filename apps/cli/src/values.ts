@@ -16,6 +16,11 @@ export function text(object: JsonObject, name: string): string {
   return JSON.stringify(value);
 }
 
+/** `1 key`, `2 keys`. */
+export function count(number: number, word: string): string {
+  return `${number} ${word}${number === 1 ? '' : 's'}`;
+}
+
 /** Collects an option that may be given several times. */
 export function collect(value: string, previous: readonly string[] = []): string[] {
   return [...previous, value];

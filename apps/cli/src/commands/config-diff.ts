@@ -32,9 +32,8 @@ export function configDiffCommand(parent: Command, cli: Cli): void {
     .addOption(formatOption('of the file; known by its name when absent'));
   withNamespace(command).action(
     async (service: string, from: number | undefined, to: number | undefined, options: Options) => {
-      const { changeCount, changeLines, diff, maskedChange, readConfigurationFile, remoteOf, targetOf } = await import(
-        '../config/index.ts'
-      );
+      const { changeCount, changeLines, diff, keepSecrets, maskedChange, readConfigurationFile, remoteOf, targetOf } =
+        await import('../config/index.ts');
       if (options.file !== undefined && to !== undefined) {
         throw usageError('A file is compared with one version.', 'leave out the second');
       }
@@ -47,7 +46,7 @@ export function configDiffCommand(parent: Command, cli: Cli): void {
       if (options.file !== undefined) {
         const { configuration } = await readConfigurationFile(cli, options.file, options.format);
         const present = await remote.read(from);
-        const change = diff(present.own, configuration);
+        const change = diff(present.own, keepSecrets(configuration, present.own));
         show(`Version ${present.version} → ${options.file}`, change);
         cli.output.json({ compared_with: present.version, file: options.file, ...maskedChange(change) });
         return;

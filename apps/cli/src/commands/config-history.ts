@@ -1,6 +1,7 @@
 import type { JsonObject } from '@gatehouse/contracts';
 import type { Command } from 'commander';
 import type { Cli } from '../cli.ts';
+import { namesOf } from '../config/names.ts';
 import { serviceArgument, serviceDescription, versionNumber, withNamespace } from '../config/options.ts';
 import { text } from '../values.ts';
 
@@ -14,12 +15,16 @@ export function configHistoryCommand(parent: Command, cli: Cli): void {
   withNamespace(command).action(async (service: string, options: { namespace: string; limit: number }) => {
     const { remoteOf, targetOf } = await import('../config/index.ts');
     const remote = await remoteOf(cli, targetOf(service, options.namespace));
+    const versions = await remote.history(options.limit);
+    const names = cli.output.isJson()
+      ? new Map()
+      : await namesOf(await cli.api({ organization: remote.target.organization }), versions);
     cli.output.table(
-      await remote.history(options.limit),
+      versions,
       [
         { heading: 'version', value: (version) => text(version, 'version') },
         { heading: 'published', value: (version) => text(version, 'created_at') },
-        { heading: 'by', value: (version) => text(version, 'created_by') },
+        { heading: 'by', value: (version) => names.get(text(version, 'created_by')) ?? text(version, 'created_by') },
         { heading: 'kind', value: kindText },
         { heading: 'labels', value: (version) => labelsText(version['labels']) },
         { heading: 'message', value: (version) => text(version, 'message') },

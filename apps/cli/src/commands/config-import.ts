@@ -1,6 +1,6 @@
+import type { JsonValue } from '@gatehouse/contracts';
 import type { Command } from 'commander';
 import type { Cli } from '../cli.ts';
-import type { ImportOptions } from '../config/import.ts';
 import {
   type Format,
   formatOption,
@@ -9,11 +9,14 @@ import {
   serviceDescription,
   withNamespace,
   withPublication,
+  withSecrecy,
 } from '../config/options.ts';
-import { collect } from '../values.ts';
+import type { SecrecyOptions } from '../config/secrecy.ts';
+import { count } from '../values.ts';
 
-interface Options extends PublishOptions, ImportOptions {
+interface Options extends PublishOptions, SecrecyOptions {
   namespace: string;
+  replace?: boolean;
   format?: Format;
   dryRun?: boolean;
   yes?: boolean;
@@ -21,17 +24,17 @@ interface Options extends PublishOptions, ImportOptions {
 
 /** `gatehouse config import`: sets what a file has. */
 export function configImportCommand(parent: Command, cli: Cli): void {
-  const command = parent
-    .command('import')
-    .description('set the keys of a .env, JSON, YAML or properties file; shows the difference first')
-    .argument(serviceArgument, serviceDescription)
-    .argument('<file>', 'the file; - is stdin')
-    .addOption(formatOption('of the file; known by its name when absent'))
-    .option('--secret <keys>', 'make these keys secrets, * stands for any characters; may be repeated', collect)
-    .option('--plain <keys>', 'these are no secrets although named like some; may be repeated', collect)
-    .option('--replace', 'delete the keys that the file has not')
-    .option('--dry-run', 'show the difference only')
-    .option('--yes', 'do not ask');
+  const command = withSecrecy(
+    parent
+      .command('import')
+      .description('set the keys of a .env, JSON, YAML or properties file; shows the difference first')
+      .argument(serviceArgument, serviceDescription)
+      .argument('<file>', 'the file; - is stdin')
+      .addOption(formatOption('of the file; known by its name when absent'))
+      .option('--replace', 'delete the keys that the file has not')
+      .option('--dry-run', 'show the difference only')
+      .option('--yes', 'do not ask'),
+  );
   withPublication(withNamespace(command)).action(async (service: string, file: string, options: Options) => {
     const config = await import('../config/index.ts');
     const publication = config.publicationOf(options);
@@ -39,9 +42,11 @@ export function configImportCommand(parent: Command, cli: Cli): void {
     const parsed = await config.readConfigurationFile(cli, file, options.format);
     const remote = await config.remoteOf(cli, target);
     const present = await remote.read();
-    const change = config.importChange(parsed, present, options);
+    const set = config.withSecrets(parsed.configuration, present.own, options) as Record<string, JsonValue>;
+    const gone = (key: string) => options.replace === true && !Object.hasOwn(set, key);
+    const change = { set, unset: Object.keys(present.own).filter(gone) };
     if (parsed.comments > 0) {
-      cli.output.progress(`${parsed.comments} comments of the file are not kept: a configuration has none.`);
+      cli.output.progress(`${count(parsed.comments, 'comment')} of the file: not kept, for a configuration has none.`);
     }
     const next = config.applyChange(present.own, change);
     const { yes = false, dryRun = false } = options;

@@ -1,3 +1,4 @@
+import type { JsonObject } from '@gatehouse/contracts';
 import type { Command } from 'commander';
 import type { Cli } from '../cli.ts';
 import { serviceArgument, serviceDescription } from '../config/options.ts';
@@ -17,15 +18,22 @@ export function configInstancesCommand(parent: Command, cli: Cli): void {
       cli.output.table(
         await api.list(`/v1/services/${target.service}/instances`, { query: { namespace: options.namespace } }),
         [
-          { heading: 'instance', value: (one) => text(one, 'name') || text(one, 'agent') },
+          { heading: 'instance', value: (one) => text(one, 'name') || text(one, 'agent_id') },
           { heading: 'namespace', value: (one) => text(one, 'namespace') },
-          { heading: 'runs', value: (one) => text(one, 'applied_version') },
-          { heading: 'state', value: (one) => text(one, 'state') },
+          { heading: 'runs', value: (one) => text(one, 'running_version') },
+          { heading: 'state', value: stateText },
           { heading: 'since', value: (one) => text(one, 'since') },
-          { heading: 'seen', value: (one) => text(one, 'seen_at') },
+          { heading: 'last seen', value: (one) => text(one, 'last_seen_at') },
           { heading: 'reason', value: (one) => text(one, 'reason') },
         ],
         `No instance of ${service} has reported yet. Start one with: gatehouse run --service ${service} -- <command>`,
       );
     });
+}
+
+/** `healthy`, or with the version that it is about when that is not the one it runs: `rejected 8`. */
+function stateText(instance: JsonObject): string {
+  const version = text(instance, 'version');
+  const about = version === text(instance, 'running_version') ? '' : ` ${version}`;
+  return `${text(instance, 'state')}${about}${instance['in_fleet'] === false ? ', gone' : ''}`;
 }

@@ -9,10 +9,12 @@ import {
   versionNumber,
   withNamespace,
   withPublication,
+  withSecrecy,
 } from '../config/options.ts';
+import type { SecrecyOptions } from '../config/secrecy.ts';
 import { usageError } from '../errors.ts';
 
-interface Options extends PublishOptions {
+interface Options extends PublishOptions, SecrecyOptions {
   namespace: string;
   file?: string;
   format?: Format;
@@ -24,16 +26,18 @@ interface Options extends PublishOptions {
 
 /** `gatehouse config publish`: a file as the whole configuration, or what somebody proposed. */
 export function configPublishCommand(parent: Command, cli: Cli): void {
-  const command = parent
-    .command('publish')
-    .description('publish a file as the whole configuration, or what somebody proposed')
-    .argument(serviceArgument, serviceDescription)
-    .option('-f, --file <file>', 'the whole configuration: keys that it has not are deleted; - is stdin')
-    .addOption(formatOption('of the file; known by its name when absent'))
-    .option('--proposal <id>', 'publish this proposal')
-    .option('--parent <version>', 'refuse unless this is the newest version', versionNumber)
-    .option('--dry-run', 'show the difference only')
-    .option('--yes', 'do not ask');
+  const command = withSecrecy(
+    parent
+      .command('publish')
+      .description('publish a file as the whole configuration, or what somebody proposed')
+      .argument(serviceArgument, serviceDescription)
+      .option('-f, --file <file>', 'the whole configuration: keys that it has not are deleted; - is stdin')
+      .addOption(formatOption('of the file; known by its name when absent'))
+      .option('--proposal <id>', 'publish this proposal')
+      .option('--parent <version>', 'refuse unless this is the newest version', versionNumber)
+      .option('--dry-run', 'show the difference only')
+      .option('--yes', 'do not ask'),
+  );
   withPublication(withNamespace(command)).action(async (service: string, options: Options) => {
     const config = await import('../config/index.ts');
     const { file, format, proposal, parent: parentVersion, yes = false, dryRun = false } = options;
@@ -53,14 +57,14 @@ export function configPublishCommand(parent: Command, cli: Cli): void {
     const present = await remote.read();
     if (parentVersion !== undefined && parentVersion !== present.version) {
       const base = await remote.read(parentVersion);
-      throw config.conflictError(remote, {
+      throw await config.conflictError(remote, {
         present: base,
         now: present,
         touched: Object.keys({ ...base.own, ...present.own }),
         paint: cli.output.paint,
       });
     }
-    const { configuration } = parsed;
+    const configuration = config.withSecrets(parsed.configuration, present.own, options);
     if (!(await config.assertPublish(cli, remote, { present, next: configuration, yes, dryRun }))) return;
     // The file is the whole: what others publish in the meantime is not to be undone unseen, so it is a conflict.
     const request = { ...publication, parentVersion: present.version, configuration };

@@ -38,7 +38,7 @@ export function configRollbackCommand(parent: Command, cli: Cli): void {
     if (latest === version) throw usageError(`Version ${version} is the newest.`, 'name an older one');
     const compared = await remote.call(`/${version}/compare`, { query: { with: String(latest) } });
     const change = compared as unknown as ConfigurationChange;
-    const written = `${text(restored.answer, 'created_at')} by ${text(restored.answer, 'created_by')}`;
+    const written = `${text(restored.answer, 'created_at')} by ${await remote.authorOf(restored)}`;
     const why = text(restored.answer, 'message');
     cli.output.progress(`Version ${version}, published ${written}${why === '' ? '' : `: ${why}`}`);
     for (const line of changeLines(change, cli.output.paint)) cli.output.line(line);

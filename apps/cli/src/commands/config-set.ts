@@ -31,14 +31,28 @@ export function configSetCommand(parent: Command, cli: Cli): void {
       collect,
     );
   withPublication(withNamespace(command)).action(async (service: string, plain: string[], options: Options) => {
-    const { publicationOf, publishChange, readAssignments, remoteOf, sayPublished, targetOf } = await import(
-      '../config/index.ts'
-    );
+    const {
+      applyChange,
+      changeCount,
+      diff,
+      publicationOf,
+      publishChange,
+      readAssignments,
+      remoteOf,
+      sayPublished,
+      targetOf,
+    } = await import('../config/index.ts');
     const { secret = [], secretFile = [], jsonValue: json = [] } = options;
     const publication = publicationOf(options);
     const remote = await remoteOf(cli, targetOf(service, options.namespace));
     const present = await remote.read();
     const change = await readAssignments(cli, present.own, { plain, json, secret, secretFile });
+    const next = applyChange(present.own, change);
+    if (changeCount(diff(present.own, next)) === 0) {
+      cli.output.line(`Nothing to change: ${remote.target.label} is so already, in version ${present.version}.`);
+      cli.output.json({ version: present.version, changed: false });
+      return;
+    }
     sayPublished(cli, remote, await publishChange(cli, remote, { ...publication, present, change }));
   });
 }

@@ -1,4 +1,4 @@
-import { isVisibleSecret, parseConfiguration } from '@gatehouse/configuration';
+import { ConfigurationError, isVisibleSecret, parseConfiguration } from '@gatehouse/configuration';
 import type { JsonObject, JsonValue } from '@gatehouse/contracts';
 import type { Cli } from '../cli.ts';
 import { usageError } from '../errors.ts';
@@ -51,13 +51,11 @@ export async function readAssignments(cli: Cli, own: JsonObject, assignments: As
       put(one.slice(0, at), { $secret: one.slice(at + 1) });
     } else {
       const question = `Value of ${oneLine(one)}`;
-      const secret = {
-        file: undefined,
-        question,
-        option: `--secret-file ${oneLine(one)}=`,
-        what: 'secret',
-        twice: true,
-      };
+      if (!cli.terminal.isInteractive()) {
+        const fix = `give it by --secret-file ${oneLine(one)}=<file>, or on stdin by --secret-file ${oneLine(one)}=-`;
+        throw usageError('There is no terminal to ask for the secret.', fix);
+      }
+      const secret = { file: undefined, question, option: '--secret-file', what: 'secret', twice: true };
       put(one, { $secret: await cli.terminal.readSecret(secret) });
     }
   }
@@ -82,9 +80,8 @@ function readJson(key: string, text: string): JsonValue {
   try {
     return parseConfiguration('json', `{${JSON.stringify(key)}:${text}\n}`).configuration[key] ?? null;
   } catch (error) {
-    throw usageError(
-      `--json-value: ${oneLine((error as Error).message)}.`,
-      `such as --json-value '${oneLine(key)}=8080'`,
-    );
+    if (!(error instanceof ConfigurationError)) throw error;
+    const { rule = 'is not JSON', fix = `such as --json-value ${key}=8080` } = error.problems[0] ?? {};
+    throw usageError(`--json-value: ${oneLine(key)} ${rule}.`, fix);
   }
 }

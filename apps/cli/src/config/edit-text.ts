@@ -12,7 +12,8 @@ export function headOf({ label }: Target, { version }: Present, format: 'yaml' |
   return [
     `# ${label}${version === 0 ? ', before its first version' : `, version ${version}`}.`,
     '# Saved as it is, nothing happens. Comments are not kept.',
-    '# A secret is shown by its fingerprint: leave it to keep it, or write  {$secret: "new value"}',
+    '# A secret is shown by its fingerprint: leave it to keep it, or write its new value in its place.',
+    '# A new secret:  KEY: {$secret: "value"}',
     '',
     '',
   ].join('\n');

@@ -13,6 +13,7 @@ import { type publicationOf, publishChange } from './publish.ts';
 import { parse, readText } from './read-file.ts';
 import type { Remote } from './remote.ts';
 import { runEditor } from './run-editor.ts';
+import { doubtfulKeys, keepSecrets } from './secrecy.ts';
 import { changeCount, changeLines } from './value-text.ts';
 
 /** How `edit` works on a text. */
@@ -44,10 +45,16 @@ export async function editConfiguration(
   /** Publishes an edited text; a problem that editing can solve is returned, any other thrown. */
   const attempt = async (edited: string, name: string): Promise<{ answer?: JsonObject } | { problem: CliError }> => {
     try {
-      const { configuration } = parse(format, withoutNotice(edited), name);
+      const parsed = parse(format, withoutNotice(edited), name);
+      const configuration = keepSecrets(parsed.configuration, base.own);
       const change = diff(base.own, configuration);
       if (changeCount(change) === 0) return {};
       for (const line of changeLines(change, cli.output.paint)) cli.output.line(line);
+      for (const key of doubtfulKeys(configuration, base.own)) {
+        cli.output.warning(
+          `${key} is named like a secret, and will be readable: write  ${key}: {$secret: …}  if it is one`,
+        );
+      }
       await assertConfirmed(cli, { yes }, `Publish this as a new version of ${remote.target.label}?`);
       const answer = await publishChange(cli, remote, {
         ...publication,

@@ -1,6 +1,7 @@
 import { formatConfiguration, isVisibleSecret } from '@gatehouse/configuration';
 import type { JsonObject } from '@gatehouse/contracts';
 import type { Cli } from '../cli.ts';
+import { count } from '../values.ts';
 import type { Format } from './options.ts';
 import type { Present, Remote } from './remote.ts';
 
@@ -19,14 +20,15 @@ export async function withRevealed(
   );
 }
 
-/** The text of an export; says on stderr which keys other programs will not find in it. */
+/** The text of an export; says on stderr what other programs will not find in it. */
 export function exportText(cli: Cli, format: Format, configuration: JsonObject): string {
   const { text, hidden } = formatConfiguration(format, configuration);
-  if (hidden.length > 0) {
-    const named = hidden.slice(0, 10).join(', ') + (hidden.length > 10 ? ` and ${hidden.length - 10} more` : '');
-    cli.output.warning(
-      `${hidden.length === 1 ? 'one key stands' : `${hidden.length} keys stand`} in comments, which only gatehouse reads: ${named}`,
-    );
+  const masked = Object.values(configuration).filter((value) => isVisibleSecret(value)).length;
+  if (masked > 0) cli.output.progress(`${count(masked, 'secret')} masked: import keeps what is not written anew.`);
+  const others = hidden.filter((key) => !isVisibleSecret(configuration[key]));
+  if (others.length > 0) {
+    const named = others.slice(0, 10).join(', ') + (others.length > 10 ? ` and ${others.length - 10} more` : '');
+    cli.output.warning(`this format has no way to write ${named}: in comments, where other programs do not see it`);
   }
   return text;
 }

@@ -36,6 +36,13 @@ export function withPublication(command: Command): Command {
     .option('--at <time>', 'publish it at that time, such as 2027-01-31T06:00:00Z');
 }
 
+/** Adds `--secret` and `--plain` for the keys of a file. */
+export function withSecrecy(command: Command): Command {
+  return command
+    .option('--secret <keys>', 'make these keys secrets, * stands for any characters; may be repeated', collect)
+    .option('--plain <keys>', 'these are no secrets, although named like some; may be repeated', collect);
+}
+
 /** The number of a version. */
 export function versionNumber(value: string): number {
   if (!/^[1-9]\d{0,8}$/.test(value)) throw new InvalidArgumentError('It must be the number of a version.');

@@ -4,7 +4,7 @@ import type { Cli } from '../cli.ts';
 import { assertConfirmed } from '../confirm.ts';
 import { CliError, usageError } from '../errors.ts';
 import type { Output } from '../output.ts';
-import { oneLine, text } from '../values.ts';
+import { count, oneLine, text } from '../values.ts';
 import { applyChange, type Change, conflictOf, diff, touchedKeys } from './change.ts';
 import type { PublishOptions } from './options.ts';
 import type { Present, Remote } from './remote.ts';
@@ -43,7 +43,7 @@ export async function publishChange(
       if (!conflictOf(error) || tries === maxTries) throw error;
       const now = await remote.read();
       const touched = touchedKeys(change, present.own, now.own);
-      if (touched.length > 0) throw conflictError(remote, { present, now, touched, paint: cli.output.paint });
+      if (touched.length > 0) throw await conflictError(remote, { present, now, touched, paint: cli.output.paint });
       cli.output.progress(`Version ${now.version} came in between and left these keys alone; on top of it …`);
       base = now;
     }
@@ -51,7 +51,7 @@ export async function publishChange(
 }
 
 /** Somebody else changed the same keys: who, when, what, and what to do. */
-export function conflictError(
+export async function conflictError(
   remote: Remote,
   {
     present,
@@ -59,10 +59,10 @@ export function conflictError(
     touched,
     paint,
   }: { present: Present; now: Present; touched: readonly string[]; paint: Output['paint'] },
-): CliError {
+): Promise<CliError> {
   const { version, answer } = now;
   const theirs = diff(pick(present.own, touched), pick(now.own, touched));
-  const by = `by ${text(answer, 'created_by')} at ${text(answer, 'created_at')}`;
+  const by = `by ${await remote.authorOf(now)} at ${text(answer, 'created_at')}`;
   return new CliError(
     'cli.conflict',
     [
@@ -87,10 +87,10 @@ export function sayPublished(cli: Cli, remote: Remote, answer: JsonObject): void
   cli.output.json(answer);
   const proposal = proposalOf(answer);
   if (!proposal) {
-    const count = Object.values(answer['configuration'] ?? {}).filter((value) => isVisibleSecret(value)).length;
-    const secrets = count === 0 ? '' : `, ${count} of them secret`;
-    const keys = Object.keys(answer['configuration'] ?? {}).length;
-    cli.output.line(`Published version ${text(answer, 'version')} of ${remote.target.label}: ${keys} keys${secrets}.`);
+    const secretCount = Object.values(answer['configuration'] ?? {}).filter((value) => isVisibleSecret(value)).length;
+    const secrets = secretCount === 0 ? '' : `, ${secretCount} of them secret`;
+    const keys = count(Object.keys(answer['configuration'] ?? {}).length, 'key');
+    cli.output.line(`Published version ${text(answer, 'version')} of ${remote.target.label}: ${keys}${secrets}.`);
     return;
   }
   const id = text(proposal, 'id');
@@ -137,7 +137,7 @@ export async function assertPublish(
   const isAsked = !yes && (deleted > 0 || (cli.terminal.isInteractive() && !cli.output.isJson()));
   if (isAsked) {
     const question = `Publish this on top of version ${present.version} of ${remote.target.label}?`;
-    await assertConfirmed(cli, {}, question, `This deletes ${deleted} keys, and there is no terminal to ask.`);
+    await assertConfirmed(cli, {}, question, `This deletes ${count(deleted, 'key')}, and there is no terminal to ask.`);
   }
   return true;
 }

@@ -3,6 +3,8 @@ import type { Api } from '../api.ts';
 import type { Cli } from '../cli.ts';
 import { ServerRefusal } from '../errors.ts';
 import type { Call } from '../http.ts';
+import { text } from '../values.ts';
+import { namesOf } from './names.ts';
 import type { Target } from './target.ts';
 
 /** The configuration of a namespace as one version has it. */
@@ -31,17 +33,15 @@ export interface Publication {
 export function createRemote(api: Api, target: Target) {
   const base = `/v1/services/${target.service}/${target.namespace}`;
 
+  const seeHistory = `see: gatehouse config history ${target.args}`;
+  const seeNamespaces = `see: gatehouse config namespaces ${target.label.split('/')[0]}; make it with: gatehouse config create ${target.args}`;
+
   const call = async (path: string, request: Call = {}): Promise<JsonObject> => {
     try {
       return await api.call(`${base}${path}`, request);
     } catch (error) {
       if (!(error instanceof ServerRefusal) || error.status !== 404) throw error;
-      const service = target.label.split('/')[0];
-      throw new ServerRefusal(
-        404,
-        error.problem,
-        `see: gatehouse services list, gatehouse config namespaces ${service}; or make it: gatehouse config create ${target.args}`,
-      );
+      throw new ServerRefusal(404, error.problem, /^\/\d|^\/rollback/.test(path) ? seeHistory : seeNamespaces);
     }
   };
 
@@ -69,6 +69,9 @@ export function createRemote(api: Api, target: Target) {
     /** Every version down to the oldest, at most `limit`, newest first. */
     history: (limit: number): Promise<JsonObject[]> => api.list(`${base}/versions`, { limit }),
     list: (path: string): Promise<JsonObject[]> => api.list(`${base}${path}`),
+    /** Who made a version: the user name where the caller may see it. */
+    authorOf: async ({ answer }: Pick<Present, 'answer'>): Promise<string> =>
+      (await namesOf(api, [answer])).get(text(answer, 'created_by')) ?? text(answer, 'created_by'),
     /** The secrets of a version; the server records who asked. */
     reveal: async (version: number, keys: readonly string[] | undefined, reason: string | undefined) =>
       (await call(`/${version}/reveal`, { method: 'POST', body: { keys, reason } }))['values'] as JsonObject,

@@ -21,7 +21,7 @@ export function valueText(value: JsonValue | undefined): string {
 function isPlain(text: string): boolean {
   // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
   if (text === '' || text !== text.trim() || /[\u0000-\u001f\u007f-\u009f]/.test(text)) return false;
-  return !/^(?:true|false|null|secret .*|[-+.\d][-+.\deE]*|["{[].*)$/.test(text);
+  return !/^(?:true|false|null|secret .*|[-+]?\.?\d+\.?\d*(?:[eE][-+]?\d+)?|["{[].*)$/.test(text);
 }
 
 /** What changed, a line a key, sorted by key. */
