@@ -44,11 +44,11 @@ function messageOf(error: AppError): string {
 }
 
 /** The original's own words for an error that its clients show. */
-export async function inWords<T>(code: ErrorCode, message: string, work: Promise<T>): Promise<T> {
+export async function inWords<T>(codes: readonly ErrorCode[], message: string, work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (error) {
-    if (!isAppError(error, code)) throw error;
-    throw new AppError(code, { detail: message });
+    if (!isAppError(error) || !codes.includes(error.code)) throw error;
+    throw new AppError(error.code, { detail: message });
   }
 }

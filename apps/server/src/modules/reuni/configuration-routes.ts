@@ -89,13 +89,13 @@ export function configurationRoutes(
       const isEmpty = isJsonObject(configurations) && Object.keys(configurations).join() === '' && '' in configurations;
       if (configurations === null || isEmpty) throw badRequest('Configuration cant be empty');
       if (!isJsonObject(configurations)) throw badRequest('configurations must be an object');
-      const configuration = readWritten(configurations as JsonObject);
+      const configuration = readWritten(configurations);
       const { organization, origin } = who;
       const making = db.transaction(async (tx) => {
         const namespace = await namespaces.createNamespace(tx, { organization, service, name, origin });
         await versions.publishVersion(tx, { namespace, parentVersion: 0, configuration, origin });
       });
-      await inWords('configuration.namespace_exists', 'Namespace already exist for the service', making);
+      await inWords(['configuration.namespace_exists'], 'Namespace already exist for the service', making);
       return created;
     },
   });

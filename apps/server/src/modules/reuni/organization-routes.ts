@@ -35,7 +35,7 @@ export function organizationRoutes(
       assertName(name, 'Organization');
       const { uid, origin } = who;
       const making = signUp.createOrganization({ name, uid, origin: { ...origin, organization: name } });
-      await inWords('identity.organization_exists', 'Already Exists', making);
+      await inWords(['identity.organization_exists'], 'Already Exists', making);
       return created;
     },
   });

@@ -87,7 +87,7 @@ export function serviceRoutes(
         const { service } = await services.createService(tx, { organization, name, settings, granter, origin });
         await agents.tokens.createServiceToken(tx, { service, name: tokenName, mayEnrol: false, origin });
       });
-      await inWords('identity.service_exists', 'Service already exist', making);
+      await inWords(['identity.service_exists', 'identity.audience_taken'], 'Service already exist', making);
       return created;
     },
   });

@@ -77,7 +77,7 @@ export function createRedisConnection(deps: {
         published.inc({ outcome: 'published' });
       } catch (error) {
         published.inc({ outcome: 'failed' });
-        throw new Error(`Redis did not take a message: ${(error as Error).message}`);
+        throw new Error(`Redis did not take a message: ${(error as Error).message}`, { cause: error });
       }
     },
     start() {
