@@ -45,7 +45,7 @@ describe('the identity of an agent', () => {
   it('enrols once, and starts from its folder without the server', async () => {
     const first = await enrolled();
     assert.deepEqual([first.agentId, first.organization, first.service], ['agt_1', 'acme', 'billing']);
-    const { jwks, name } = server.requests[0]?.body as unknown as {
+    const { jwks, name } = (server.requests[0]?.body ?? {}) as unknown as {
       jwks: { keys: Record<string, string>[] };
       name: string;
     };
@@ -182,11 +182,11 @@ describe('the identity of an agent', () => {
         // What the server learned while the folder was copied belongs to a later moment.
         if (known === JSON.stringify(server.agents.get('agt_1'))) moments.push({ folder, agent: known });
       };
-      let isBusy = true;
+      const progress = { isBusy: true };
       const rotating = agent.rotateKeys().finally(() => {
-        isBusy = false;
+        progress.isBusy = false;
       });
-      while (isBusy) {
+      while (progress.isBusy) {
         // A file may vanish under the copying: that moment is tried again.
         await remember().catch(() => undefined);
       }

@@ -77,8 +77,8 @@ export async function requestAsAgent(
   http: HttpOptions & ExchangeBounds,
 ): Promise<HttpAnswer> {
   const { query, ...rest } = init;
-  const search = query === undefined ? '' : `?${new URLSearchParams(query).toString()}`;
-  const url = `${issuerUrl(identity.url, path, http)}${search}`;
+  const search = new URLSearchParams(query).toString();
+  const url = `${issuerUrl(identity.url, path, http)}${search === '' ? '' : `?${search}`}`;
   for (let attempt = 1; ; attempt += 1) {
     const headers = {
       accept: 'application/json',

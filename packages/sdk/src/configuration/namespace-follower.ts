@@ -178,10 +178,12 @@ export function createNamespaceFollower(deps: NamespaceFollowerDeps): NamespaceF
     return isUsable ? startVersion : version;
   }
 
-  async function pollOnce(isFirst: boolean): Promise<void> {
+  async function pollOnce(): Promise<void> {
     const since = position;
     const startedMs = clock.now().getTime();
-    const options = isFirst || since === undefined ? { signal } : { since, waitSeconds, signal };
+    // The first one, and the one after a failure, do not wait: how things stand is to be known at once.
+    const isWaiting = since !== undefined && status.lastContactAt !== undefined && backOff.failures === 0;
+    const options = { ...(since === undefined ? {} : { since }), waitSeconds: isWaiting ? waitSeconds : 0, signal };
     const latest = await source.latest(namespace, options);
     tell({ error: undefined, nextTryAt: undefined, failures: 0, lastContactAt: clock.now() });
     deps.onContact();
@@ -192,7 +194,7 @@ export function createNamespaceFollower(deps: NamespaceFollowerDeps): NamespaceF
     const isIdle = wanted === undefined || wanted === since;
     // The server is itself again: what it offered in between does not count.
     if (isIdle && (status.rejected?.version ?? position ?? 0) < (position ?? 0)) tell({ rejected: undefined });
-    if (isIdle && options.since !== undefined && tookMs < leastPollMilliseconds) {
+    if (isIdle && isWaiting && tookMs < leastPollMilliseconds) {
       await sleep((1 + random()) * leastPollMilliseconds - tookMs, signal);
     }
   }
@@ -219,11 +221,10 @@ export function createNamespaceFollower(deps: NamespaceFollowerDeps): NamespaceF
     kept = (await onDisk(() => copies.load(namespace))) ?? {};
     seen = kept.seen;
     if (kept.refused !== undefined) tell({ copyProblem: kept.refused });
-    for (let isFirst = true; ; ) {
+    for (;;) {
       signal.throwIfAborted();
       try {
-        await pollOnce(isFirst);
-        isFirst = false;
+        await pollOnce();
       } catch (error) {
         if (signal.aborted || isGatehouseError(error, 'agent_revoked')) throw error;
         await recover(isGatehouseError(error) ? error : unexpected(error));

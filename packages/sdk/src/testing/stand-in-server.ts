@@ -112,7 +112,7 @@ export async function startStandInServer(): Promise<StandInServer> {
     reports: () =>
       server.requests
         .filter(({ line }) => line.endsWith('/instance'))
-        .map(({ body }) => `${String(body.version)} ${String(body.state)}`),
+        .map(({ body }) => `${Number(body.version)} ${textOf(body.state)}`),
     async goAway() {
       await http.close();
     },
@@ -126,11 +126,14 @@ export async function startStandInServer(): Promise<StandInServer> {
   };
 
   function answerRequest(request: IncomingMessage, response: ServerResponse): void {
-    void handle(request).then((answer) => {
-      if (answer === 'hang' || response.destroyed) return;
-      const headers = { 'content-type': 'application/json', ...answer.headers };
-      response.writeHead(answer.status, headers).end(answer.body === undefined ? '' : JSON.stringify(answer.body));
-    });
+    void respond(request, response);
+  }
+
+  async function respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const answer = await handle(request);
+    if (answer === 'hang' || response.destroyed) return;
+    const headers = { 'content-type': 'application/json', ...answer.headers };
+    response.writeHead(answer.status, headers).end(answer.body === undefined ? '' : JSON.stringify(answer.body));
   }
 
   async function handle(request: IncomingMessage): Promise<StandInAnswer> {
@@ -152,7 +155,7 @@ export async function startStandInServer(): Promise<StandInServer> {
   ): Promise<StandInAnswer> {
     const bearer = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
     if (line === 'POST /v1/agents') return enrol(bearer, body);
-    if (line === 'POST /v1/agents/token') return issueToken(String(body.assertion));
+    if (line === 'POST /v1/agents/token') return issueToken(textOf(body.assertion));
     if (line === 'GET /v1/configuration/keys') return { status: 200, body: { keys: server.publishedKeys } };
     const session = tokens.get(bearer);
     const agent = server.agents.get(session?.agent ?? '');
@@ -200,7 +203,7 @@ export async function startStandInServer(): Promise<StandInServer> {
 
   async function issueToken(assertion: string): Promise<StandInAnswer> {
     const claims = parseJsonObjectStrict(Buffer.from(assertion.split('.')[1] ?? '', 'base64url'));
-    const agent = server.agents.get(String(claims.iss));
+    const agent = server.agents.get(textOf(claims.iss));
     if (agent === undefined || !(await isSignedBy(assertion, agent.sig, agent.id))) {
       return problem(401, 'configuration.agent_refused');
     }
@@ -212,8 +215,8 @@ export async function startStandInServer(): Promise<StandInServer> {
 
   async function replaceKeys(agent: StandInAgent, body: Record<string, JsonValue>): Promise<StandInAnswer> {
     const [sig, enc] = (body.jwks as unknown as { keys: [PublicJwk, PublicJwk] }).keys;
-    const byPresent = await isSignedBy(String(body.present_assertion), agent.sig, agent.id);
-    const byNew = await isSignedBy(String(body.assertion), sig, agent.id);
+    const byPresent = await isSignedBy(textOf(body.present_assertion), agent.sig, agent.id);
+    const byNew = await isSignedBy(textOf(body.assertion), sig, agent.id);
     const signsOver = JSON.stringify(byPresent?.keys) === JSON.stringify([sig.kid, enc.kid]);
     if (byNew === undefined || !signsOver) return problem(401, 'configuration.agent_refused');
     Object.assign(agent, { sig, enc });
@@ -266,4 +269,8 @@ export async function until(what: string, condition: () => boolean | Promise<boo
       setTimeout(resolve, 5);
     });
   }
+}
+
+function textOf(value: JsonValue | undefined): string {
+  return typeof value === 'string' ? value : '';
 }
