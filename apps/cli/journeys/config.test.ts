@@ -48,6 +48,7 @@ const environment = (name: string) => ({
 before(async () => {
   server = await startServer();
   process.chdir(server.folder);
+  process.env['TMPDIR'] = server.folder; // where editors' texts are kept
   await write('alice.password', 'plum cobweb harvest lantern 71\n');
   await write('dora.password', 'tulip gravel sunset 88 meadow\n');
   await write(
@@ -282,7 +283,7 @@ test('an import shows what it does, and asks which keys are secrets', async () =
     dora,
     `
 $ gatehouse config import billing .env
-! gatehouse: These keys are named like secrets, and would be readable in the history for good: STRIPE_KEY, MAIL_TOKEN.
+! gatehouse: These keys look like secrets, and would be readable in the history for good: STRIPE_KEY, MAIL_TOKEN.
 !   → add --secret STRIPE_KEY --secret MAIL_TOKEN, or --plain <key> for what is none; * stands for any characters
 = 2
 $ gatehouse config import billing .env --secret STRIPE_* --plain MAIL_TOKEN --dry-run
@@ -549,7 +550,7 @@ test('settings, inheritance, types, other formats of the first version', async (
   );
   await write('base.properties', 'LOG_LEVEL=info\n# gatehouse: json\nPOOL=5\n');
   await play(
-    dora,
+    alice,
     `
 $ gatehouse config create billing --namespace base --file base.properties --schema schema.json --shared --label team=payments
 Made billing/base with version 1.

@@ -52,7 +52,7 @@ export async function editConfiguration(
       for (const line of changeLines(change, cli.output.paint)) cli.output.line(line);
       for (const key of doubtfulKeys(configuration, base.own)) {
         cli.output.warning(
-          `${key} is named like a secret, and will be readable: write  ${key}: {$secret: …}  if it is one`,
+          `${key} looks like a secret, and will be readable: write  ${key}: {$secret: …}  if it is one`,
         );
       }
       await assertConfirmed(cli, { yes }, `Publish this as a new version of ${remote.target.label}?`);

@@ -40,7 +40,7 @@ export function withPublication(command: Command): Command {
 export function withSecrecy(command: Command): Command {
   return command
     .option('--secret <keys>', 'make these keys secrets, * stands for any characters; may be repeated', collect)
-    .option('--plain <keys>', 'these are no secrets, although named like some; may be repeated', collect);
+    .option('--plain <keys>', 'these are no secrets, although they look like some; may be repeated', collect);
 }
 
 /** The number of a version. */

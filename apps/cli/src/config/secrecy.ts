@@ -3,21 +3,22 @@ import type { JsonObject, JsonValue } from '@gatehouse/contracts';
 import { usageError } from '../errors.ts';
 import { oneLine } from '../values.ts';
 
-/** Names that secrets usually have. */
-const secretName =
-  /pass(?:word|wd|phrase)?(?:_|$)|passw|secret|token|credential|private|(?:api|access|signing|auth|encryption)_?key|_key$|^key$|pwd$|dsn$|connection_?string/i;
+/** Ends of the words that names of secrets have: PGPASSWORD, apiToken. */
+const secretWord = /^(?:pass|dsn|.*(?:password|passwd|passphrase|pwd|secrets?|token|credentials?|apikey))$/i;
+/** Values that hold a secret whatever they are called: an address with a password in it, a private key. */
+const secretValue = /:\/\/[^/\s:@]*:[^/\s@]+@|-----BEGIN [A-Z ]*PRIVATE KEY-----/;
 
 /** Which keys of a file are secrets. */
 export interface SecrecyOptions {
   /** Keys that become secrets; `*` stands for any characters. */
   secret?: string[];
-  /** Keys that are readable although they are secrets now, or named like some; `*` stands for any characters. */
+  /** Keys that are readable although they are secrets now, or look like some; `*` stands for any characters. */
   plain?: string[];
 }
 
 /**
  * The configuration with its secrets marked: what is one already stays one, what `--secret` names becomes one. A new key
- * that is named like a secret, and was not said to be one or not, is refused: what is published once stays readable in
+ * that is looks like a secret, and was not said to be one or not, is refused: what is published once stays readable in
  * the history.
  */
 export function withSecrets(configuration: JsonObject, own: JsonObject, options: SecrecyOptions): JsonObject {
@@ -48,7 +49,7 @@ export function keepSecrets(configuration: JsonObject, own: JsonObject): JsonObj
   );
 }
 
-/** The new keys that would be readable and are named like secrets. */
+/** The new keys that would be readable and look like secrets. */
 export function doubtfulKeys(configuration: JsonObject, own: JsonObject): string[] {
   return Object.entries(configuration).flatMap(([key, value]) =>
     value !== undefined && !isMarker(value) && !Object.hasOwn(own, key) && looksSecret(key, value) ? [key] : [],
@@ -56,14 +57,17 @@ export function doubtfulKeys(configuration: JsonObject, own: JsonObject): string
 }
 
 function looksSecret(key: string, value: JsonValue): boolean {
-  return typeof value === 'string' && value !== '' && secretName.test(key);
+  if (typeof value !== 'string' || value === '') return false;
+  const words = key.split(/[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])/).map((word) => word.toLowerCase());
+  const isKey = words.at(-1) === 'key' && !words.includes('public');
+  return isKey || words.some((word) => secretWord.test(word)) || secretValue.test(value);
 }
 
 function doubtfulError(keys: readonly string[]) {
   const shown = keys.slice(0, 10).map((key) => oneLine(key));
   const more = keys.length > shown.length ? ` and ${keys.length - shown.length} more` : '';
   return usageError(
-    `${keys.length === 1 ? 'This key is named like a secret' : 'These keys are named like secrets'}, and would be readable in the history for good: ${shown.join(', ')}${more}.`,
+    `${keys.length === 1 ? 'This key looks like a secret' : 'These keys look like secrets'}, and would be readable in the history for good: ${shown.join(', ')}${more}.`,
     `add ${shown.map((key) => `--secret ${key}`).join(' ')}, or --plain <key> for what is none; * stands for any characters`,
   );
 }
