@@ -23,8 +23,8 @@ export function jsonSchema<const S extends XSchema>(schema: S): StandardSchema<X
       validate(value) {
         const [isValid, errors] = validator.Errors(value);
         if (isValid) return { value: value as XStatic<S> };
-        // A property that may not be there is told twice: once by name, once as the value of a schema that is `false`.
-        const issues = errors.filter(({ keyword }) => keyword !== 'boolean').map(issueOf);
+        // A property that may not be there is told twice: by the name of its object, and, here, by its own.
+        const issues = errors.filter(({ keyword }) => keyword !== 'additionalProperties').map(issueOf);
         return { issues: issues.length > 0 ? issues : errors.map(issueOf) };
       },
     },
@@ -32,7 +32,9 @@ export function jsonSchema<const S extends XSchema>(schema: S): StandardSchema<X
 }
 
 /** A JSON Pointer (RFC 6901) as the path, and the rule. */
-function issueOf({ instancePath, message }: { instancePath: string; message: string }): StandardIssue {
+function issueOf(error: { keyword: string; instancePath: string; message: string }): StandardIssue {
+  const { keyword, instancePath } = error;
+  const message = keyword === 'boolean' ? 'must not be there' : error.message;
   const path = instancePath
     .split('/')
     .slice(1)

@@ -69,7 +69,8 @@ export function createRolloutClient(options: RolloutClientOptions): RolloutClien
   const path = (name: string) => `/v1/services/${identity.service}/${namespace}/${name}`;
   const closing = new AbortController();
   let waiting: Report[] = [];
-  let sending: Promise<void> | undefined;
+  let isSending = false;
+  let sent: Promise<void> = Promise.resolve();
 
   async function post(name: string, body: object, http: HttpOptions, signal: AbortSignal) {
     const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
@@ -87,6 +88,7 @@ export function createRolloutClient(options: RolloutClientOptions): RolloutClien
 
   /** In order. What the server refuses is dropped: it would refuse it again. */
   async function sendAll(): Promise<void> {
+    isSending = true;
     const backOff = createBackOff(options.backOff);
     for (let [first] = waiting; first !== undefined && !closing.signal.aborted; [first] = waiting) {
       try {
@@ -102,6 +104,8 @@ export function createRolloutClient(options: RolloutClientOptions): RolloutClien
       waiting = waiting.filter((report) => report !== first);
       first.done();
     }
+    // At once with the last look at what waits: what comes later starts anew.
+    isSending = false;
     if (closing.signal.aborted) dropAll();
   }
 
@@ -138,9 +142,7 @@ export function createRolloutClient(options: RolloutClientOptions): RolloutClien
         waiting.push({ version, state, reason, done });
         // While the server is away for long, the newest tell the most.
         if (waiting.length > maxWaiting) waiting.shift()?.done();
-        sending ??= sendAll().finally(() => {
-          sending = undefined;
-        });
+        if (!isSending) sent = sendAll();
       });
     },
     requestSlot,
@@ -161,7 +163,7 @@ export function createRolloutClient(options: RolloutClientOptions): RolloutClien
     },
     async close({ seconds = 0 } = {}) {
       const timer = setTimeout(() => closing.abort(), seconds * 1000);
-      await sending;
+      await sent;
       clearTimeout(timer);
       closing.abort();
       dropAll();
