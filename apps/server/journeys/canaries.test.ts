@@ -4,12 +4,11 @@
  */
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { type CryptoKey, compactDecrypt, exportJWK, generateKeyPair } from 'jose';
-import pg from 'pg';
 import { createGatehouse } from '../src/app.ts';
 import { readSettings } from '../src/config.ts';
 import { createLog, createSystemClock, createSystemRandom } from '../src/kernel/index.ts';
@@ -30,6 +29,7 @@ import {
 import { until } from './support/conditions.ts';
 import { type Answer, type Call, call } from './support/http.ts';
 import { freePort, type Program, processesOf, runProgram, startProgram } from './support/programs.ts';
+import { connectionOf, findInTables } from './support/stored-data.ts';
 
 describe('canaries', () => {
   const canaries = createCanaryWatch();
@@ -601,33 +601,8 @@ describe('canaries', () => {
   it('none in any table, and no private key in any of these places', async (t) => {
     const connectionString = await connectionOf(join(folder, 'data/postgres'));
     for (const [what, value] of await privateValues(connectionString, serverEnv)) canaries.watch(what, value);
-    const client = new pg.Client({ connectionString });
-    await client.connect();
-    const sightings: Sighting[] = [];
-    const seen = { tables: 0, rows: 0, visible: false };
-    try {
-      const { rows: tables } = await client.query<{ name: string }>(
-        `select format('%I.%I', schemaname, tablename) as name from pg_tables
-         where schemaname not in ('pg_catalog', 'information_schema')`,
-      );
-      for (const { name } of tables) {
-        const { rows } = await client.query<Record<string, unknown>>(`select * from ${name}`);
-        seen.tables += 1;
-        for (const row of rows) {
-          seen.rows += 1;
-          for (const [column, value] of Object.entries(row)) {
-            const bytes = Buffer.isBuffer(value)
-              ? value
-              : Buffer.from(typeof value === 'string' ? value : (JSON.stringify(value) ?? ''));
-            seen.visible ||= bytes.includes(visible);
-            sightings.push(...canaries.find(bytes, `${name}.${column}`));
-          }
-        }
-      }
-    } finally {
-      await client.end();
-    }
-    assert.ok(seen.tables > 20 && seen.rows > 100 && seen.visible, JSON.stringify(seen));
+    const { sightings, ...seen } = await findInTables(connectionString, canaries, visible);
+    assert.ok(seen.tables > 20 && seen.rows > 100 && seen.sawVisible, JSON.stringify(seen));
     sightings.push(
       ...canaries.find(server.output().replace(/\/setup#[\w-]+/, ''), 'output of the server'),
       ...answers.flatMap(({ label, text, gives }) =>
@@ -658,14 +633,6 @@ describe('canaries', () => {
 function assertNone(sightings: readonly Sighting[]): void {
   const told = sightings.map(({ what, form, where }) => `${what} (${form}) in ${where}`);
   assert.deepEqual([...new Set(told)], []);
-}
-
-/** The embedded database, as its server connects to it. */
-async function connectionOf(directory: string): Promise<string> {
-  const password = (await readFile(join(directory, 'password'), 'utf8')).trim();
-  const socket = join(directory, 'socket');
-  const [port] = (await readdir(socket)).flatMap((name) => /^\.s\.PGSQL\.(\d+)$/.exec(name)?.[1] ?? []);
-  return `postgresql://gatehouse:${encodeURIComponent(password)}@${encodeURIComponent(socket)}:${port}/gatehouse`;
 }
 
 /** The private members of every stored key, opened as the server opens them. */
