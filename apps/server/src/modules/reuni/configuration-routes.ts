@@ -90,10 +90,10 @@ export function configurationRoutes(
       if (configurations === null || isEmpty) throw badRequest('Configuration cant be empty');
       if (!isJsonObject(configurations)) throw badRequest('configurations must be an object');
       const configuration = readWritten(configurations);
-      const { organization, origin } = who;
+      const { organization, granter, origin } = who;
       const making = db.transaction(async (tx) => {
         const namespace = await namespaces.createNamespace(tx, { organization, service, name, origin });
-        await versions.publishVersion(tx, { namespace, parentVersion: 0, configuration, origin });
+        await versions.publishVersion(tx, { namespace, parentVersion: 0, configuration, granter, origin });
       });
       await inWords(['configuration.namespace_exists'], 'Namespace already exist for the service', making);
       return created;
@@ -172,7 +172,7 @@ export function configurationRoutes(
       const parent = integerOf(sent, 'parent_version');
       if (parent < 0) throw badRequest('parent_version must not be negative');
       const texts = readTexts(sent['configuration'] ?? null);
-      const { organization, origin } = who;
+      const { organization, granter, origin } = who;
       const version = await db.transaction(async (tx) => {
         const namespace = await namespaces.getNamespace(tx, { organization, service, name });
         if (namespace.reviewRequired) throw reviewRequired(namespace);
@@ -186,6 +186,7 @@ export function configurationRoutes(
           parentVersion: parent === 0 && keeps ? 'latest' : parent,
           allowOlderParent: true,
           configuration: written,
+          granter,
           origin,
         });
       });
@@ -265,7 +266,7 @@ function readTexts(configuration: JsonValue): ReadonlyMap<string, string> {
 }
 
 function reviewRequired({ service, name }: Namespace): AppError {
-  return new AppError('kernel.conflict', {
+  return new AppError('configuration.review_required', {
     detail: `A second person reviews versions of this namespace: propose one at /v1/services/${service}/${name}.`,
   });
 }
