@@ -12,6 +12,8 @@ export interface Node {
 export interface TestAgent {
   readonly id: string;
   readonly name: string;
+  /** The header of its requests. */
+  authorization(): Promise<{ authorization: string }>;
   call(method: 'GET' | 'POST', url: string, payload?: object, node?: Node): Promise<Answer>;
   /** Reports; fails the test when it is not taken. */
   report(version: number, state: string, reason?: string, node?: Node): Promise<void>;
@@ -164,6 +166,7 @@ async function enrol(
   return {
     id,
     name,
+    authorization: async () => ({ authorization: `Bearer ${await accessToken()}` }),
     call,
     report,
     slot,

@@ -116,11 +116,11 @@ export function instanceRoutes(deps: {
           },
         },
       },
-      async (request) => {
+      async (request, reply) => {
         const { version, wait = 0 } = request.body;
         const { agentId, namespace } = await callerOf(request);
         const gone = new AbortController();
-        request.raw.socket.once('close', () => gone.abort(new Error('the agent has gone')));
+        reply.raw.once('close', () => gone.abort());
         const answer = await desk.ask(namespace.id, { agentId, version }, wait, gone.signal);
         if (answer.granted) return { granted: true, expires_at: answer.expiresAt.toISOString() };
         return {

@@ -1,4 +1,4 @@
-import type { Changes, Logger, Outcome } from '../../../kernel/index.ts';
+import { AppError, type Changes, type Logger, type Outcome } from '../../../kernel/index.ts';
 import { slotTopic } from './rollout-service.ts';
 import type { SlotAnswer, SlotRequest } from './slot-service.ts';
 
@@ -108,17 +108,24 @@ export function createSlotDesk(deps: {
     ask(namespaceId: string, request: SlotRequest, waitSeconds: number, signal?: AbortSignal): Promise<SlotAnswer> {
       return new Promise((resolve, reject) => {
         const line = lines.get(namespaceId) ?? { waiters: [], running: false, again: false };
-        lines.set(namespaceId, line);
+        // An agent stands in line once: who asks again has given the earlier request up.
+        for (const other of line.waiters.filter((one) => one.request.agentId === request.agentId)) {
+          other.over = true;
+          answerWithLast(namespaceId, line, other);
+        }
         const over = waitSeconds === 0;
         const waiter: Waiter = { request, resolve, reject, last: undefined, deciding: false, over, timer: undefined };
         line.waiters.push(waiter);
+        lines.set(namespaceId, line);
         if (waitSeconds > 0) {
           waiter.timer = setTimeout(() => {
             waiter.over = true;
             answerWithLast(namespaceId, line, waiter);
           }, waitSeconds * 1000);
           signal?.addEventListener('abort', () => {
-            reject(signal.reason);
+            if (!line.waiters.includes(waiter)) return; // answered already
+            // Nobody reads this.
+            reject(new AppError('kernel.request_timeout', { detail: 'The connection was closed while it waited.' }));
             leave(namespaceId, line, waiter);
           });
         }

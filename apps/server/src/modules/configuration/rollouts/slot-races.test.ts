@@ -94,7 +94,10 @@ test('who waits is heard again by the poll alone, and at the end of the wait get
   await one.slot(2);
   const refused = await two.slot(2, 1);
   assert.equal(refused.reason, 'max_unavailable');
+  const first = two.slot(2, 60);
+  while (t.modules.configuration.rollouts.waiting() < 1) await new Promise(setImmediate);
   const waiting = two.slot(2, 30);
+  assert.equal((await first).reason, 'max_unavailable', 'an agent stands in line once');
   // Behind the server's back, so no notice is given.
   await t.db.pool.query(
     `update configuration.instances set slot_version = null, report_due_at = null where namespace_id = $1`,
@@ -124,4 +127,26 @@ test('a node that goes away sends those who wait on their way; what it gave stay
   await one.report(2, 'applied', undefined, t);
   await one.report(2, 'healthy', undefined, second);
   assert.ok((await next).granted);
+});
+
+test('an agent whose connection breaks leaves the line, and nothing of it is an error', async () => {
+  const fleet = await t.fleet('broken-line', names(2));
+  const [one, two] = fleet.agents as [TestAgent, TestAgent];
+  await fleet.publish('two');
+  await one.slot(2);
+  const address = await t.app.listen({ port: 0, host: '127.0.0.1' });
+  const leave = new AbortController();
+  const asked = fetch(`${address}${fleet.base}/slot`, {
+    method: 'POST',
+    headers: { ...(await two.authorization()), 'content-type': 'application/json' },
+    body: JSON.stringify({ version: 2, wait: 60 }),
+    signal: leave.signal,
+  });
+  while (t.modules.configuration.rollouts.waiting() < 1) await new Promise(setImmediate);
+  leave.abort();
+  await assert.rejects(asked, { name: 'AbortError' });
+  while (t.modules.configuration.rollouts.waiting() > 0) await new Promise(setImmediate);
+  await one.report(2, 'healthy');
+  assert.equal((await fleet.rollout(2)).counts.in_slot, 0, 'no slot for who has gone');
+  assert.ok(!t.logLines.some((line) => line.includes('request failed')));
 });
