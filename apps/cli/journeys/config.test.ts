@@ -552,6 +552,10 @@ test('settings, inheritance, types, other formats of the first version', async (
   await play(
     alice,
     `
+$ gatehouse config create billing --namespace base --file .env
+! gatehouse: These keys look like secrets, and would be readable in the history for good: DB_PASS, STRIPE_KEY, MAIL_TOKEN.
+!   → add --secret DB_PASS --secret STRIPE_KEY --secret MAIL_TOKEN, or --plain <key> for what is none; * stands for any characters
+= 2
 $ gatehouse config create billing --namespace base --file base.properties --schema schema.json --shared --label team=payments
 Made billing/base with version 1.
 $ gatehouse config create billing --namespace eu --extends base
