@@ -33,7 +33,8 @@ export function configInstancesCommand(parent: Command, cli: Cli): void {
 
 /** `healthy`, or with the version that it is about when that is not the one it runs: `rejected 8`. */
 function stateText(instance: JsonObject): string {
+  const state = text(instance, 'state');
   const version = text(instance, 'version');
   const about = version === text(instance, 'running_version') ? '' : ` ${version}`;
-  return `${text(instance, 'state')}${about}${instance['in_fleet'] === false ? ', gone' : ''}`;
+  return `${state}${about}${instance['in_fleet'] === false && state !== 'stopped' ? ', gone' : ''}`;
 }
