@@ -29,7 +29,8 @@ function summaryText({ create, update, delete: remove, unchanged }: DeclarationP
 
 function stepText(step: DeclarationStep, paint: Output['paint']): string[] {
   const { sign, paint: style } = signs[step.action];
-  const where = step.organization === undefined || step.kind === 'service' ? '' : ` in ${step.organization}`;
+  const isInName = step.kind === 'service' || step.kind === 'namespace';
+  const where = step.organization === undefined || isInName ? '' : ` in ${step.organization}`;
   return [
     paint(style, `${sign} ${step.kind.replace('_', ' ')} ${oneLine(step.name)}${where}`),
     ...step.changes.map((change) => `    ${oneLine(changeText(change))}`),

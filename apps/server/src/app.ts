@@ -170,7 +170,7 @@ async function createModules(deps: ModuleDeps) {
     isOwnSubject: (subject) => deps.db.read((tx) => identity.isSubject(tx, subject)),
   });
   const configuration: Configuration = createConfiguration({ ...deps, audit, keys, identity });
-  const declaration = createDeclaration({ ...deps, audit, identity, secrets });
+  const declaration = createDeclaration({ ...deps, audit, identity, secrets, configuration, webhooks });
   const reuni = deps.settings.modules.includes('reuni')
     ? createReuni({ ...deps, audit, identity, configuration })
     : undefined;

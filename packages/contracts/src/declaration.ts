@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { eventPatternPattern } from './events.ts';
 import { permissions } from './permissions.ts';
 import { Name, namePattern, strictObject } from './schemas.ts';
 
@@ -44,6 +45,47 @@ const RedirectUris = Type.Array(Type.String({ minLength: 1, maxLength: 2048, des
   maxItems: 20,
   uniqueItems: true,
 });
+/** A key of a configuration: 1 to 256 characters, no control characters, not beginning with $. */
+export const configurationKeyPattern = '^[^$\\u0000-\\u001f\\u007f][^\\u0000-\\u001f\\u007f]{0,255}$';
+/** The name of a label. */
+export const labelNamePattern = '^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$';
+const namespaceReference = '^(?:[a-z0-9][a-z0-9_-]{0,62}/)?[a-z0-9][a-z0-9_-]{0,62}$';
+
+/**
+ * A namespace. Values are themselves or a marker: a secret is `{$secret: value}` as it travels and `{secret_file: path}`
+ * in a file; `{$key: …}` and `{$client: …}` refer to what Gatehouse owns.
+ */
+export const DeclaredNamespace = strictObject({
+  configuration: Type.Optional(
+    Type.Record(Type.String({ pattern: configurationKeyPattern }), Type.Unknown(), {
+      additionalProperties: false,
+      maxProperties: 2000,
+    }),
+  ),
+  extends: Type.Optional(
+    Type.Array(
+      Type.String({ pattern: namespaceReference, maxLength: 127, description: '<namespace> or <service>/<namespace>' }),
+      { maxItems: 8, uniqueItems: true },
+    ),
+  ),
+  shared: Type.Optional(Type.Boolean({ description: 'namespaces of other services may extend it' })),
+  schema: Type.Optional(
+    Type.Record(Type.String({ maxLength: 256 }), Type.Unknown(), {
+      description: 'JSON Schema that every published configuration has to fit',
+    }),
+  ),
+  review_required: Type.Optional(Type.Boolean({ description: 'a second person publishes what one has proposed' })),
+  labels: Type.Optional(
+    Type.Record(
+      Type.String({ pattern: labelNamePattern }),
+      Type.String({ maxLength: 256, pattern: '^[^\\u0000-\\u001f\\u007f]*$', description: 'no control characters' }),
+      { additionalProperties: false, maxProperties: 32 },
+    ),
+  ),
+});
+/** {@link DeclaredNamespace} as a value. */
+export type DeclaredNamespace = Static<typeof DeclaredNamespace>;
+
 const serviceFields = {
   audience: Type.Optional(
     Type.String({ minLength: 1, maxLength: 255, pattern: '^[\\x21-\\x7e]+$', description: 'visible ASCII, no spaces' }),
@@ -58,6 +100,12 @@ const serviceFields = {
   id_token_signed_response_alg: Type.Optional(IssuerAlgorithm),
   roles: Type.Optional(Type.Array(Name, { maxItems: 100, uniqueItems: true })),
   account_roles: Type.Optional(Type.Array(RoleName, { maxItems: 100, uniqueItems: true })),
+  namespaces: Type.Optional(
+    Type.Record(Type.String({ pattern: namePattern, description: 'the name of a namespace' }), DeclaredNamespace, {
+      additionalProperties: false,
+      maxProperties: 200,
+    }),
+  ),
 };
 const ClientSecret = Type.String({
   minLength: 32,
@@ -97,6 +145,30 @@ export const DeclaredIssuer = strictObject({
 /** {@link DeclaredIssuer} as a value. */
 export type DeclaredIssuer = Static<typeof DeclaredIssuer>;
 
+const webhookFields = {
+  url: Url,
+  events: Type.Array(
+    Type.String({
+      pattern: eventPatternPattern,
+      maxLength: 65,
+      description: 'an event, such as user.created, or user.* or *',
+    }),
+    { minItems: 1, maxItems: 100, uniqueItems: true },
+  ),
+  organization: Type.Optional(Name),
+  description: Type.Optional(Type.String({ maxLength: 256 })),
+};
+
+/** A webhook as it travels; without an organization it is the operators' and hears of all. */
+export const DeclaredWebhook = strictObject({
+  ...webhookFields,
+  secret: Type.Optional(
+    Type.String({ maxLength: 100, pattern: '^whsec_[A-Za-z0-9+/]+={0,2}$', description: 'whsec_ and base64' }),
+  ),
+});
+/** {@link DeclaredWebhook} as a value. */
+export type DeclaredWebhook = Static<typeof DeclaredWebhook>;
+
 /** A service as it travels. */
 export const DeclaredService = strictObject({ ...serviceFields, client_secret: Type.Optional(ClientSecret) });
 /** {@link DeclaredService} as a value. */
@@ -126,6 +198,7 @@ export type DeclaredOrganization = Static<typeof DeclaredOrganization>;
 export const Declaration = strictObject({
   organizations: Type.Optional(Type.Record(byName('the name of an organization'), DeclaredOrganization, many)),
   trusted_issuers: Type.Optional(Type.Record(byName('the name of an issuer'), DeclaredIssuer, many)),
+  webhooks: Type.Optional(Type.Array(DeclaredWebhook, { maxItems: 1000 })),
 });
 /** {@link Declaration} as a value. */
 export type Declaration = Static<typeof Declaration>;
@@ -156,6 +229,9 @@ export const DeclarationFile = strictObject({
     ),
   ),
   trusted_issuers: Type.Optional(Type.Record(byName('the name of an issuer'), DeclaredIssuer, many)),
+  webhooks: Type.Optional(
+    Type.Array(strictObject({ ...webhookFields, secret_file: Type.Optional(SecretPath) }), { maxItems: 1000 }),
+  ),
 });
 /** {@link DeclarationFile} as a value. */
 export type DeclarationFile = Static<typeof DeclarationFile>;
@@ -182,7 +258,7 @@ export type DeclarationChange = Static<typeof DeclarationChange>;
 /** One step of a plan. */
 export const DeclarationStep = strictObject({
   action: Type.Enum(['create', 'update', 'delete', 'unchanged']),
-  kind: Type.Enum(['organization', 'service', 'role', 'user', 'trusted_issuer']),
+  kind: Type.Enum(['organization', 'service', 'namespace', 'role', 'user', 'trusted_issuer', 'webhook']),
   organization: Type.Optional(Type.String()),
   name: Type.String(),
   changes: Type.Array(DeclarationChange),
@@ -206,7 +282,7 @@ export const DeclarationPlan = strictObject(planFields);
 /** {@link DeclarationPlan} as a value. */
 export type DeclarationPlan = Static<typeof DeclarationPlan>;
 
-/** The answer of `/v1/declaration/apply`; generated client secrets are in this answer and nowhere else. */
+/** The answer of `/v1/declaration/apply`; generated secrets are in this answer and nowhere else. */
 export const DeclarationApplied = strictObject({
   ...planFields,
   client_secrets: Type.Array(
@@ -216,6 +292,9 @@ export const DeclarationApplied = strictObject({
       client_id: Type.String(),
       client_secret: Type.String(),
     }),
+  ),
+  webhook_secrets: Type.Array(
+    strictObject({ organization: Type.String(), id: Type.String(), url: Type.String(), secret: Type.String() }),
   ),
 });
 /** {@link DeclarationApplied} as a value. */

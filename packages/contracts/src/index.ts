@@ -3,6 +3,7 @@
  * No behaviour lives here, and nothing here reads the environment.
  */
 export {
+  configurationKeyPattern,
   Declaration,
   DeclarationApplied,
   type DeclarationChange,
@@ -12,10 +13,13 @@ export {
   type DeclarationStep,
   type DeclaredGrant,
   type DeclaredIssuer,
+  DeclaredNamespace,
   type DeclaredOrganization,
   type DeclaredRole,
   type DeclaredService,
   type DeclaredUser,
+  DeclaredWebhook,
+  labelNamePattern,
   usernamePattern,
 } from './declaration.ts';
 export { type ErrorCode, errorTable } from './errors.ts';

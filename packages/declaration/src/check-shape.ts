@@ -1,4 +1,4 @@
-import { namePattern } from '@gatehouse/contracts';
+import { configurationKeyPattern, labelNamePattern, namePattern } from '@gatehouse/contracts';
 import { nearestName } from './did-you-mean.ts';
 
 /** A place that does not fit the schema. `path` is the keys to it, `field` the same joined by dots. */
@@ -29,16 +29,16 @@ interface Schema {
   readonly maximum?: number;
 }
 
-/** Sections of later releases, and fields that only the other form has: refused like unknown ones, with what to do. */
+/** Fields that only the other form has: refused like unknown ones, with what to do. */
 const hints: Readonly<Record<string, string>> = {
-  namespaces: 'configuration is not part of this release; remove it',
-  webhooks: 'webhooks are not part of this release; remove it',
   password: 'write the password to a file and name it with password_file',
   client_secret: 'write the secret to a file and name it with client_secret_file',
+  secret: 'write the secret to a file and name it with secret_file',
 };
 const wireHints: Readonly<Record<string, string>> = {
   password_file: 'the API takes values, not paths: send password',
   client_secret_file: 'the API takes values, not paths: send client_secret',
+  secret_file: 'the API takes values, not paths: send secret',
 };
 
 /**
@@ -119,15 +119,18 @@ function visitObject(
   }
 }
 
+const nameFixes: Readonly<Record<string, string>> = {
+  [namePattern]: 'use lower-case letters, digits, _ and -, beginning with a letter or digit, at most 63 characters',
+  [configurationKeyPattern]: 'use 1 to 256 characters, no control characters, not beginning with $',
+  [labelNamePattern]: 'use letters, digits and . _ / -, beginning with a letter or digit, at most 63 characters',
+};
+
 function nameFix(pattern: string): string {
-  return pattern === namePattern
-    ? 'use lower-case letters, digits, _ and -, beginning with a letter or digit, at most 63 characters'
-    : 'use at most 255 characters, no control characters, no space at either end';
+  return nameFixes[pattern] ?? 'use at most 255 characters, no control characters, no space at either end';
 }
 
 function unknownFix(key: string, known: readonly string[]): string {
-  const secret = key === 'password' || key === 'client_secret';
-  const hint = !secret || known.includes(`${key}_file`) ? hints[key] : undefined;
+  const hint = known.includes(`${key}_file`) ? hints[key] : undefined;
   const near = nearestName(key, known);
   const wire = known.includes(key.replace(/_file$/, '')) ? wireHints[key] : undefined;
   return wire ?? hint ?? (near === undefined ? `known here: ${known.join(', ')}` : `did you mean ${near}?`);

@@ -99,25 +99,159 @@ trusted_isuers: {}
 `),
     [
       'gatehouse.yaml:5: organizations.acme.services.records.pop_ur1 is not known; did you mean pop_url?',
-      'gatehouse.yaml:6: organizations.acme.services.records.colour is not known; known here: audience, pop_url, jwks, grants, redirect_uris, post_logout_redirect_uris, authentication, first_party, id_token_signed_response_alg, roles, account_roles, client_secret_file',
+      'gatehouse.yaml:6: organizations.acme.services.records.colour is not known; known here: audience, pop_url, jwks, grants, redirect_uris, post_logout_redirect_uris, authentication, first_party, id_token_signed_response_alg, roles, account_roles, namespaces, client_secret_file',
       'gatehouse.yaml:7: trusted_isuers is not known; did you mean trusted_issuers?',
     ],
   );
 });
 
-test('sections of later releases and secrets in the file are refused with what to do', async () => {
+test('secrets in the file are refused with what to do', async () => {
   assert.deepEqual(
     await refusal(`organizations:
   acme:
-    services: { records: { namespaces: { default: {} }, client_secret: hunter2 } }
+    services: { records: { client_secret: hunter2 } }
     users: { alice: { password: hunter2 } }
-webhooks: []
+webhooks:
+  - { url: https://h.example/, events: ['*'], secret: hunter2 }
 `),
     [
-      'gatehouse.yaml:3: organizations.acme.services.records.namespaces is not known; configuration is not part of this release; remove it',
       'gatehouse.yaml:3: organizations.acme.services.records.client_secret is not known; write the secret to a file and name it with client_secret_file',
       'gatehouse.yaml:4: organizations.acme.users.alice.password is not known; write the password to a file and name it with password_file',
-      'gatehouse.yaml:5: webhooks is not known; webhooks are not part of this release; remove it',
+      'gatehouse.yaml:6: webhooks.0.secret is not known; write the secret to a file and name it with secret_file',
+    ],
+  );
+});
+
+test('namespaces and webhooks: values as they are, secrets from the files beside the declaration', async () => {
+  const declaration = await read({
+    'gatehouse.yaml': `
+organizations:
+  acme:
+    services:
+      records:
+        namespaces:
+          empty:
+          default:
+            configuration:
+              DB_HOST: 127.0.0.1
+              RETRIES: 3
+              LIMITS: { read: 1.5, nested: { secret_file: not a secret here } }
+              NOTHING: null
+              DB_PASS: { secret_file: ./db.secret }
+              OWN: { $client: id }
+              'a key: with __proto__': x
+            extends: [base, platform/common]
+            shared: false
+            schema: { type: object, required: [DB_HOST] }
+            review_required: false
+            labels: { team: storage }
+webhooks:
+  - { url: 'https://hooks.acme.example/a', events: [keys.rotated, 'user.*'] }
+  - { url: 'https://hooks.acme.example/a', events: ['*'], organization: acme, secret_file: hook.secret }
+`,
+    'db.secret': `-----BEGIN-----\n${'x'.repeat(50_000)}\n`,
+    'hook.secret': 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n',
+  });
+  const service = declaration.organizations?.['acme']?.services?.['records'];
+  assert.deepEqual(service?.namespaces, {
+    empty: {},
+    default: {
+      configuration: {
+        DB_HOST: '127.0.0.1',
+        RETRIES: 3,
+        LIMITS: { read: 1.5, nested: { secret_file: 'not a secret here' } },
+        NOTHING: null,
+        DB_PASS: { $secret: `-----BEGIN-----\n${'x'.repeat(50_000)}` },
+        OWN: { $client: 'id' },
+        'a key: with __proto__': 'x',
+      },
+      extends: ['base', 'platform/common'],
+      shared: false,
+      schema: { type: 'object', required: ['DB_HOST'] },
+      review_required: false,
+      labels: { team: 'storage' },
+    },
+  });
+  assert.deepEqual(declaration.webhooks, [
+    { url: 'https://hooks.acme.example/a', events: ['keys.rotated', 'user.*'] },
+    {
+      url: 'https://hooks.acme.example/a',
+      events: ['*'],
+      organization: 'acme',
+      secret: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw',
+    },
+  ]);
+  assert.deepEqual(checkShape(Declaration, declaration), []);
+});
+
+test('configuration values and webhooks that are not right are refused with their place, never with their value', async () => {
+  assert.deepEqual(
+    await refusal(`organizations:
+  acme:
+    services:
+      records:
+        namespaces:
+          Default: {}
+          default:
+            configuration:
+              $odd: 1
+              INLINE: { $secret: hunter2 }
+              BOTH: { secret_file: a, or: b }
+              LIST: { secret_file: [a] }
+              INFINITE: .inf
+              MISSING: { secret_file: nowhere }
+            extends: [../other]
+            labels: { 'a b': x }
+            colour: blue
+webhooks:
+  - { url: ftp://x.example, events: [] }
+  - { events: [Users], secret_file: 7 }
+`),
+    [
+      'gatehouse.yaml:6: organizations.acme.services.records.namespaces.Default is not a name that is allowed here; use lower-case letters, digits, _ and -, beginning with a letter or digit, at most 63 characters',
+      'gatehouse.yaml:9: organizations.acme.services.records.namespaces.default.configuration.$odd is not a name that is allowed here; use 1 to 256 characters, no control characters, not beginning with $',
+      'gatehouse.yaml:15: organizations.acme.services.records.namespaces.default.extends.0 has a form that is not allowed; use <namespace> or <service>/<namespace>',
+      'gatehouse.yaml:16: organizations.acme.services.records.namespaces.default.labels.a b is not a name that is allowed here; use letters, digits and . _ / -, beginning with a letter or digit, at most 63 characters',
+      'gatehouse.yaml:17: organizations.acme.services.records.namespaces.default.colour is not known; known here: configuration, extends, shared, schema, review_required, labels',
+      'gatehouse.yaml:19: webhooks.0.url has a form that is not allowed; use an http or https URL',
+      'gatehouse.yaml:19: webhooks.0.events needs at least 1 entries',
+      'gatehouse.yaml:20: webhooks.1.events.0 has a form that is not allowed; use an event, such as user.created, or user.* or *',
+      'gatehouse.yaml:20: webhooks.1.secret_file must be text; put it in quotes',
+      'gatehouse.yaml:20: webhooks.1.url is missing; add it',
+    ],
+  );
+  assert.deepEqual(
+    await refusal(`organizations:
+  acme:
+    services:
+      records:
+        namespaces:
+          default:
+            configuration:
+              INLINE: { $secret: hunter2 }
+              BOTH: { secret_file: a, or: b }
+              LIST: { secret_file: [a] }
+              INFINITE: [.inf]
+webhooks:
+  - { url: https://x.example, events: ['*'] }
+  - { url: https://X.example/, events: [user.created] }
+`),
+    [
+      'gatehouse.yaml:8: organizations.acme.services.records.namespaces.default.configuration.INLINE has a secret in the declaration itself; write it to a file and name it with {secret_file: path}',
+      'gatehouse.yaml:9: organizations.acme.services.records.namespaces.default.configuration.BOTH has a secret_file that is not understood; write {secret_file: path} and nothing beside it',
+      'gatehouse.yaml:10: organizations.acme.services.records.namespaces.default.configuration.LIST has a secret_file that is not understood; write {secret_file: path} and nothing beside it',
+      'gatehouse.yaml:11: organizations.acme.services.records.namespaces.default.configuration.INFINITE has a number that JSON cannot write; write it as text',
+      'gatehouse.yaml:14: webhooks.1.url is named twice; name it once, with all its events',
+    ],
+  );
+  assert.deepEqual(
+    await refusal(`organizations:
+  acme: { services: { records: { namespaces: { default: { configuration: { A: { secret_file: nowhere } } } } } } }
+webhooks: [{ url: https://x.example, events: ['*'], secret_file: nowhere }]
+`),
+    [
+      'gatehouse.yaml:2: organizations.acme.services.records.namespaces.default.configuration.A.secret_file names nowhere, which does not exist; check the path and its permissions',
+      'gatehouse.yaml:3: webhooks.0.secret_file names nowhere, which does not exist; check the path and its permissions',
     ],
   );
 });

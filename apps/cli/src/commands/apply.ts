@@ -4,6 +4,7 @@ import type { Cli } from '../cli.ts';
 import { assertConfirmed } from '../confirm.ts';
 import { CliError } from '../errors.ts';
 import { changesAnything, planText } from '../plan-text.ts';
+import { oneLine } from '../values.ts';
 
 /** `gatehouse apply -f`: makes what a declaration says exist. */
 export function applyCommand(parent: Command, cli: Cli): void {
@@ -28,7 +29,7 @@ export function applyCommand(parent: Command, cli: Cli): void {
         return;
       }
       if (!changesAnything(plan)) {
-        output.json({ ...plan, client_secrets: [] });
+        output.json({ ...plan, client_secrets: [], webhook_secrets: [] });
         return;
       }
       if (plan.summary.delete > 0) await assertConfirmed(cli, options, `Delete ${plan.summary.delete} as shown above?`);
@@ -40,11 +41,21 @@ export function applyCommand(parent: Command, cli: Cli): void {
       output.json(applied);
       const { create, update, delete: remove } = applied.summary;
       output.line(`Applied: ${create} created, ${update} updated, ${remove} deleted.`);
-      if (applied.client_secrets.length === 0) return;
-      output.line();
-      output.line(output.paint('strong', 'Client secrets, shown this once:'));
-      for (const { client_id, client_secret } of applied.client_secrets)
-        output.line(`  ${client_id}  ${client_secret}`);
+      showSecrets(
+        'Client secrets',
+        applied.client_secrets.map(({ client_id, client_secret }) => [client_id, client_secret]),
+      );
+      showSecrets(
+        'Webhook secrets',
+        applied.webhook_secrets.map(({ url, secret }) => [url, secret]),
+      );
+
+      function showSecrets(what: string, secrets: readonly (readonly [string, string])[]): void {
+        if (secrets.length === 0) return;
+        output.line();
+        output.line(output.paint('strong', `${what}, shown this once:`));
+        for (const [name, secret] of secrets) output.line(`  ${oneLine(name)}  ${secret}`);
+      }
     });
 }
 

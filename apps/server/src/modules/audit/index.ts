@@ -24,7 +24,7 @@ export type { AuditKeys } from './audit-routes.ts';
 export type { NewEntry, Outcome } from './entry.ts';
 export { checkpointPolicy } from './entry-rules.ts';
 export type { SignCheckpoint } from './sealer.ts';
-export { createWebhooks, type Webhooks } from './webhooks/index.ts';
+export { createWebhooks, type Webhook, type Webhooks } from './webhooks/index.ts';
 
 /** What the audit trail needs. `signCheckpoint` and `auditKeys` come from the keys module, which is above this one. */
 export interface AuditDeps {

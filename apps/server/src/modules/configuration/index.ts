@@ -29,6 +29,7 @@ import { createRollouts } from './rollouts/rollouts.ts';
 import { createSchemas } from './schemas/schemas.ts';
 import { revealRoutes } from './values/reveal-routes.ts';
 import { createSecretValues } from './values/secret-values.ts';
+import { createComparison } from './versions/compare-written.ts';
 import { createContent } from './versions/content.ts';
 import { createRefresh } from './versions/refresh.ts';
 import { createRefreshQueue } from './versions/refresh-queue.ts';
@@ -70,7 +71,7 @@ export function createConfiguration(deps: ConfigurationDeps) {
   const queue = createRefreshQueue(deps);
   const clientSecrets = createClientSecrets({ ...deps, services, queue });
   const content = createContent({ ...deps, secretValues, clientSecrets });
-  const namespaces = createNamespaces({ ...deps, services, schemas, queue });
+  const namespaces = createNamespaces({ ...deps, services, schemas, queue, clientSecrets });
   const agents = createAgents({ ...deps, services, issuer: deps.settings.publicUrl });
   // What follows from a publication, in its transaction and in this order.
   const published: Published = async (tx, { namespace, version }) => {
@@ -89,6 +90,8 @@ export function createConfiguration(deps: ConfigurationDeps) {
   return {
     namespaces,
     versions,
+    /** What publishing would change, secrets compared by value: for callers who may see secrets. */
+    compareWritten: createComparison({ secretValues }),
     agents,
     rollouts,
     /** For the services module, which does not know this one. */

@@ -1,13 +1,18 @@
 import type { DeclarationApplied, DeclaredService } from '@gatehouse/contracts';
-import { AppError, type Origin, type Tx } from '../../kernel/index.ts';
+import type { Origin, Tx } from '../../kernel/index.ts';
 import type { Granter, Identity, ServiceSettings } from '../identity/index.ts';
 import type { Secrets } from '../secrets/index.ts';
+import { applyNamespaces, deleteNamespaces, type NamespaceTargets } from './namespace-apply.ts';
+import { atPlace, invalidAt, pathText } from './place.ts';
 import type { PlannedStep } from './plan-rules.ts';
+import { applyWebhooks, type GeneratedWebhookSecrets, type WebhookTargets } from './webhook-steps.ts';
 
 /** The parts of the modules below that change what exists. */
 export interface StepTargets {
   readonly identity: Pick<Identity, 'organizations' | 'services' | 'roles' | 'users'>;
   readonly issuers: Pick<Secrets['issuers'], 'createIssuer' | 'changeIssuer' | 'removeIssuer'>;
+  readonly configuration: NamespaceTargets;
+  readonly webhooks: WebhookTargets;
 }
 
 /** Who applies, and what was prepared outside the transaction. */
@@ -18,19 +23,17 @@ export interface StepContext {
   readonly passwordHashes: ReadonlyMap<string, string>;
 }
 
-/** Generated client secrets: shown once. */
-export type GeneratedSecrets = DeclarationApplied['client_secrets'];
+/** Generated secrets: shown once. */
+export interface GeneratedSecrets {
+  readonly clients: DeclarationApplied['client_secrets'];
+  readonly webhooks: GeneratedWebhookSecrets;
+}
 
 type StepOf<K extends PlannedStep['kind']> = Extract<PlannedStep, { kind: K }>;
 
-/** Where something stands in the declaration, as its errors say it. */
-export function pathText(path: readonly string[]): string {
-  return path.join('.');
-}
-
 /**
- * Does the steps in `tx`, in phases: what can hold roles, the roles, the roles of service accounts, users, deletions.
- * An error names the place in the declaration; the caller's transaction undoes the rest.
+ * Does the steps in `tx`, in phases: what can hold roles, the roles, the roles of service accounts, namespaces, users,
+ * webhooks, deletions. An error names the place in the declaration; the caller's transaction undoes the rest.
  */
 export async function applySteps(
   tx: Tx,
@@ -41,20 +44,33 @@ export async function applySteps(
   const work = steps.filter(({ step }) => step.action !== 'unchanged');
   const kept = work.filter(({ step }) => step.action !== 'delete');
   const deleted = work.filter(({ step }) => step.action === 'delete');
-  const generated: GeneratedSecrets = [];
+  const clients: DeclarationApplied['client_secrets'] = [];
   for (const one of kept) {
-    const secret = await at(one, async () => {
+    const secret = await atPlace(one.path, async () => {
       if (one.kind === 'organization') await applyOrganization(tx, targets, one, context);
       if (one.kind === 'trusted_issuer') await applyIssuer(tx, targets, one, context);
       if (one.kind === 'role') await applyRole(tx, targets, one, context);
       return one.kind === 'service' ? applyService(tx, targets, one, context) : undefined;
     });
-    if (secret) generated.push(secret);
+    if (secret) clients.push(secret);
   }
-  for (const one of kept) if (one.kind === 'service') await at(one, () => giveAccountRoles(tx, targets, one, context));
-  for (const one of kept) if (one.kind === 'user') await at(one, () => applyUser(tx, targets, one, context));
-  for (const one of deleted) await at(one, () => applyDeletion(tx, targets, one, deleted, context));
-  return generated;
+  for (const one of kept) {
+    if (one.kind === 'service') await atPlace(one.path, () => giveAccountRoles(tx, targets, one, context));
+  }
+  await applyNamespaces(tx, targets.configuration, ofKind(kept, 'namespace'), context);
+  for (const one of kept) {
+    if (one.kind === 'user') await atPlace(one.path, () => applyUser(tx, targets, one, context));
+  }
+  const { organizations } = targets.identity;
+  const webhookTargets = { webhooks: targets.webhooks, organizations };
+  const webhooks = await applyWebhooks(tx, webhookTargets, ofKind(work, 'webhook'), context.origin);
+  await deleteNamespaces(tx, targets.configuration, ofKind(deleted, 'namespace'), context);
+  for (const one of deleted) await atPlace(one.path, () => applyDeletion(tx, targets, one, deleted, context));
+  return { clients, webhooks };
+}
+
+function ofKind<K extends PlannedStep['kind']>(steps: readonly PlannedStep[], kind: K): StepOf<K>[] {
+  return steps.filter((one): one is StepOf<K> => one.kind === kind);
 }
 
 async function applyOrganization(
@@ -96,7 +112,7 @@ async function applyService(
   { identity }: StepTargets,
   { step, service: name, declared }: StepOf<'service'>,
   { granter, origin }: StepContext,
-): Promise<GeneratedSecrets[number] | undefined> {
+): Promise<DeclarationApplied['client_secrets'][number] | undefined> {
   if (!declared) return undefined;
   const organization = step.organization ?? '';
   const change = { organization, name, granter, origin };
@@ -212,25 +228,4 @@ function settingsOf(declared: DeclaredService): Partial<ServiceSettings> {
 function splitRoleName(fullName: string): { service: string | undefined; name: string } {
   const [first = '', second] = fullName.split(':');
   return second === undefined ? { service: undefined, name: first } : { service: first, name: second };
-}
-
-/** A 400 that names a place in the declaration. */
-export function invalidAt(path: readonly string[], rule: string, fix: string): AppError {
-  const field = pathText(path);
-  return new AppError('kernel.invalid_request', { detail: `${field} ${rule}`, errors: [{ field, rule, fix }] });
-}
-
-/** Runs the work of a step; an error of a module below gets the place in the declaration in front. */
-async function at<T>({ path }: PlannedStep, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    const place = pathText(path);
-    if (!(error instanceof AppError) || error.status >= 500 || error.detail?.startsWith(place)) throw error;
-    throw new AppError(error.code, {
-      detail: `${place}${error.errors ? '.' : ': '}${error.detail ?? error.message}`,
-      ...(error.errors ? { errors: error.errors.map((one) => ({ ...one, field: `${place}.${one.field}` })) } : {}),
-      cause: error,
-    });
-  }
 }

@@ -1,7 +1,9 @@
 import type { Declaration, DeclaredOrganization, JsonObject } from '@gatehouse/contracts';
-import { AppError, type Reader } from '../../kernel/index.ts';
+import { AppError, type Reader, type Tx } from '../../kernel/index.ts';
 import type { Identity, Role, Service, User } from '../identity/index.ts';
 import type { Secrets } from '../secrets/index.ts';
+import { type CurrentNamespace, type NamespaceSources, readNamespaces } from './namespace-state.ts';
+import { type CurrentWebhook, readWebhooks, type WebhookTargets } from './webhook-steps.ts';
 
 /** A service as it is, in the words of the declaration. */
 export interface CurrentService {
@@ -9,6 +11,8 @@ export interface CurrentService {
   readonly fields: JsonObject;
   /** True when the declared client secret is one of its living secrets; true without a declared one. */
   readonly secretMatches: boolean;
+  /** Its namespaces by name; read when the declaration says something of them. */
+  readonly namespaces: ReadonlyMap<string, CurrentNamespace>;
 }
 
 /** A role as it is; by its full name. */
@@ -54,12 +58,15 @@ export interface CurrentIssuer {
 export interface CurrentState {
   readonly organizations: ReadonlyMap<string, CurrentOrganization>;
   readonly issuers: ReadonlyMap<string, CurrentIssuer>;
+  readonly webhooks: readonly CurrentWebhook[];
 }
 
 /** The parts of the modules below that say what exists. */
 export interface StateSources {
   readonly identity: Pick<Identity, 'organizations' | 'services' | 'roles' | 'users'>;
   readonly issuers: Pick<Secrets['issuers'], 'list'>;
+  readonly configuration: NamespaceSources;
+  readonly webhooks: Pick<WebhookTargets, 'listWebhooks' | 'secretMatches'>;
 }
 
 /** Rows read at a time. */
@@ -67,8 +74,8 @@ const pageSize = 500;
 
 /** Reads what exists of what the declaration names; with `prune` also what it does not name. */
 export async function readCurrentState(
-  tx: Reader,
-  { identity, issuers }: StateSources,
+  tx: Tx,
+  { identity, issuers, configuration, webhooks }: StateSources,
   declaration: Declaration,
   { prune }: { prune: boolean },
 ): Promise<CurrentState> {
@@ -86,7 +93,7 @@ export async function readCurrentState(
       exists: true,
       roles,
       users,
-      services: await readServices(tx, identity, name, declared),
+      services: await readServices(tx, { identity, configuration }, name, declared),
       others: prune && declared.users !== undefined ? await readOthers(tx, identity, name, users) : [],
     });
   }
@@ -94,7 +101,7 @@ export async function readCurrentState(
     ({ name, issuer, jwksUri, algorithms, audiences }) =>
       [name, { issuer, jwks_uri: jwksUri, algorithms, audiences }] as const,
   );
-  return { organizations, issuers: new Map(trusted) };
+  return { organizations, issuers: new Map(trusted), webhooks: await readWebhooks(tx, webhooks, declaration) };
 }
 
 const emptyOrganization = { services: new Map(), roles: new Map(), others: [] } as const;
@@ -102,8 +109,8 @@ const emptyOrganization = { services: new Map(), roles: new Map(), others: [] } 
 type IdentitySource = StateSources['identity'];
 
 async function readServices(
-  tx: Reader,
-  { services, roles }: IdentitySource,
+  tx: Tx,
+  { identity: { services, roles }, configuration }: Pick<StateSources, 'identity' | 'configuration'>,
   organization: string,
   declared: DeclaredOrganization,
 ): Promise<Map<string, CurrentService>> {
@@ -111,10 +118,17 @@ async function readServices(
   for await (const service of pages<Service>((after) =>
     services.listServices(tx, organization, after?.name, pageSize),
   )) {
-    const secret = ownMember(declared.services, service.name)?.client_secret;
+    const wanted = ownMember(declared.services, service.name);
+    const secret = wanted?.client_secret;
+    const owner = {
+      organization,
+      service: service.name,
+      path: ['organizations', organization, 'services', service.name],
+    };
     found.set(service.name, {
       fields: fieldsOf(service, (await roles.resolve(tx, organization, service.roleIds)).names),
       secretMatches: secret === undefined || (await services.verifyServiceSecret(tx, service, secret)),
+      namespaces: wanted?.namespaces ? await readNamespaces(tx, configuration, owner, wanted.namespaces) : new Map(),
     });
   }
   return found;

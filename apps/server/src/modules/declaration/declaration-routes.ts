@@ -33,7 +33,8 @@ export function declarationRoutes({ plan, apply }: DeclarationService) {
         config: { auth: { permission: 'declaration:apply' } },
         schema: {
           summary: 'Apply a declaration in one transaction',
-          description: 'Generated client secrets are in this answer and shown nowhere else. Twice is a no-op.',
+          description:
+            'Generated secrets of clients and webhooks are in this answer and shown nowhere else. Twice is a no-op.',
           tags,
           operationId: 'applyDeclaration',
           body: DeclarationRequest,
@@ -57,7 +58,7 @@ function inputOf(request: FastifyRequest): DeclarationInput {
   if (shape.length > 0) throw refusal(shape);
   if (request.validationError) throw request.validationError;
   const { declaration, prune = false } = request.body as DeclarationRequest;
-  const references = checkReferences(declaration);
+  const references = checkReferences(declaration, 'wire');
   if (references.length > 0) throw refusal(references);
   return { declaration, prune, granter: principal, origin };
 }

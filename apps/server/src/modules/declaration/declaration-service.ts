@@ -3,8 +3,9 @@ import { AppError, type Db, named, type Origin, type Tx } from '../../kernel/ind
 import type { Audit } from '../audit/index.ts';
 import type { Granter, Identity } from '../identity/index.ts';
 import type { Secrets } from '../secrets/index.ts';
-import { applySteps, invalidAt, pathText } from './apply-steps.ts';
-import { readCurrentState } from './current-state.ts';
+import { applySteps, type StepTargets } from './apply-steps.ts';
+import { readCurrentState, type StateSources } from './current-state.ts';
+import { invalidAt, pathText } from './place.ts';
 import { describePlan, type Planned, planDeclaration } from './plan-rules.ts';
 
 /** A declaration to be applied, and by whom. */
@@ -41,12 +42,14 @@ const lockStatement = {
 class Undo extends Error {}
 
 /** Creates the service. */
-export function createDeclarationService(deps: {
-  db: Db;
-  identity: Pick<Identity, 'organizations' | 'services' | 'roles' | 'users' | 'passwords'>;
-  issuers: Secrets['issuers'];
-  audit: Pick<Audit, 'append'>;
-}): DeclarationService {
+export function createDeclarationService(
+  deps: {
+    db: Db;
+    identity: Pick<Identity, 'organizations' | 'services' | 'roles' | 'users' | 'passwords'>;
+    issuers: Secrets['issuers'];
+    audit: Pick<Audit, 'append'>;
+  } & Pick<StateSources & StepTargets, 'configuration' | 'webhooks'>,
+): DeclarationService {
   const { db, identity, audit } = deps;
 
   const planIn = async (tx: Tx, { declaration, prune }: DeclarationInput): Promise<Planned> =>
@@ -118,7 +121,7 @@ export function createDeclarationService(deps: {
           });
         }
         await alongside?.(tx);
-        return { ...plan, client_secrets: secrets };
+        return { ...plan, client_secrets: secrets.clients, webhook_secrets: secrets.webhooks };
       });
     },
   };
@@ -135,12 +138,14 @@ function assertHashed(users: readonly { path: string }[], hashes: ReadonlyMap<st
 
 function assertNothingGenerated({ steps }: Planned): void {
   for (const { kind, path, step } of steps) {
-    const generates = step.changes.some(({ field, to }) => field === 'client_secret' && to !== undefined);
-    if (kind !== 'service' || !generates) continue;
-    throw invalidAt(
-      [...path, 'client_secret_file'],
-      'is missing: at the start of the server nobody would see a generated secret',
-      'name a file, or set authentication to private_key_jwt or none, or apply it by: gatehouse apply -f',
-    );
+    const generates = (field: string) => step.changes.some((one) => one.field === field && one.to !== undefined);
+    const rule = 'is missing: at the start of the server nobody would see a generated secret';
+    if (kind === 'service' && generates('client_secret')) {
+      const fix = 'name a file, or set authentication to private_key_jwt or none, or apply it by: gatehouse apply -f';
+      throw invalidAt([...path, 'client_secret_file'], rule, fix);
+    }
+    if (kind === 'webhook' && generates('secret')) {
+      throw invalidAt([...path, 'secret_file'], rule, 'name a file, or apply it by: gatehouse apply -f');
+    }
   }
 }

@@ -1,7 +1,7 @@
 /**
  * The declaration: makes exist what `gatehouse.yaml` says. It compares the declaration with what is there, shows the
- * plan, and does it through the front doors of identity and secrets; it has no rule about users, services or issuers of
- * its own.
+ * plan, and does it through the front doors of identity, secrets, configuration and webhooks; it has no rule about users,
+ * services, issuers, configurations or webhooks of its own.
  *
  * Table: `declaration.applied` (the content that the last start applied).
  * Invariants: one transaction, all or nothing; twice is a no-op; no secret value in a plan, an error, a log or the
@@ -11,7 +11,8 @@
  */
 import type { Settings } from '../../config.ts';
 import type { App, Clock, Db, Logger } from '../../kernel/index.ts';
-import type { Audit } from '../audit/index.ts';
+import type { Audit, Webhooks } from '../audit/index.ts';
+import type { Configuration } from '../configuration/index.ts';
 import type { Identity } from '../identity/index.ts';
 import type { Secrets } from '../secrets/index.ts';
 import { declarationRoutes } from './declaration-routes.ts';
@@ -27,6 +28,8 @@ export interface DeclarationDeps {
   readonly audit: Pick<Audit, 'append'>;
   readonly identity: Pick<Identity, 'organizations' | 'services' | 'roles' | 'users' | 'passwords'>;
   readonly secrets: Pick<Secrets, 'issuers'>;
+  readonly configuration: Pick<Configuration, 'namespaces' | 'versions' | 'compareWritten'>;
+  readonly webhooks: Webhooks;
 }
 
 /** Creates the module. `start` applies `GATEHOUSE_DECLARATION`: after identity has started, before the node serves. */

@@ -4,7 +4,7 @@ import type { Declaration } from '@gatehouse/contracts';
 import type { CurrentOrganization, CurrentState, CurrentUser } from './current-state.ts';
 import { describePlan, planDeclaration } from './plan-rules.ts';
 
-const nothing: CurrentState = { organizations: new Map(), issuers: new Map() };
+const nothing: CurrentState = { organizations: new Map(), issuers: new Map(), webhooks: [] };
 
 /** An organization as it is; built-in roles are always there. */
 function organization(parts: Partial<CurrentOrganization> = {}): CurrentOrganization {
@@ -82,6 +82,7 @@ const applied: CurrentState = {
                 pop_url: 'https://r/pop',
               },
               secretMatches: true,
+              namespaces: new Map(),
             },
           ],
           [
@@ -93,9 +94,10 @@ const applied: CurrentState = {
                 redirect_uris: ['https://a.example/cb'],
               },
               secretMatches: true,
+              namespaces: new Map(),
             },
           ],
-          ['jobs', { fields: {}, secretMatches: true }],
+          ['jobs', { fields: {}, secretMatches: true, namespaces: new Map() }],
         ]),
         roles: new Map([
           ['records:reader', { permissions: [], builtIn: false }],
@@ -105,6 +107,7 @@ const applied: CurrentState = {
       }),
     ],
   ]),
+  webhooks: [],
   issuers: new Map([
     [
       'partner',
@@ -122,6 +125,7 @@ test('applied twice is a no-op: order of lists and unnamed fields do not matter,
 test('what is otherwise is updated, field by field', () => {
   const acme = applied.organizations.get('acme');
   const current: CurrentState = {
+    webhooks: [],
     issuers: new Map([
       ['partner', { issuer: 'https://idp.example', jwks_uri: 'https://x', algorithms: ['ES256'], audiences: [] }],
     ]),
@@ -132,8 +136,15 @@ test('what is otherwise is updated, field by field', () => {
           ...acme,
           services: new Map([
             ...(acme?.services ?? []),
-            ['records', { fields: { audience: 'old', grants: ['client_credentials'] }, secretMatches: true }],
-            ['jobs', { fields: {}, secretMatches: false }],
+            [
+              'records',
+              {
+                fields: { audience: 'old', grants: ['client_credentials'] },
+                secretMatches: true,
+                namespaces: new Map(),
+              },
+            ],
+            ['jobs', { fields: {}, secretMatches: false, namespaces: new Map() }],
           ]),
           users: new Map([['alice', user({ roles: ['developer'] })]]),
         }),
@@ -158,10 +169,15 @@ test('what is otherwise is updated, field by field', () => {
 test('naming one source of keys ends the other', () => {
   const current: CurrentState = {
     issuers: new Map(),
+    webhooks: [],
     organizations: new Map([
       [
         'acme',
-        organization({ services: new Map([['r', { fields: { pop_url: 'https://r/pop' }, secretMatches: true }]]) }),
+        organization({
+          services: new Map([
+            ['r', { fields: { pop_url: 'https://r/pop' }, secretMatches: true, namespaces: new Map() }],
+          ]),
+        }),
       ],
     ]),
   };
@@ -176,6 +192,7 @@ test('naming one source of keys ends the other', () => {
 test('an account of another organization becomes a member, without a password', () => {
   const current: CurrentState = {
     issuers: new Map(),
+    webhooks: [],
     organizations: new Map([['acme', organization({ users: new Map([['alice', user({ member: false })]]) })]]),
   };
   const { steps } = planDeclaration(
@@ -198,6 +215,7 @@ test('an account of another organization becomes a member, without a password', 
 test('a declared account that was suspended or archived stays so, and the plan says it', () => {
   const current: CurrentState = {
     issuers: new Map(),
+    webhooks: [],
     organizations: new Map([['acme', organization({ users: new Map([['alice', user({ status: 'deactivated' })]]) })]]),
   };
   const plan = describePlan(
@@ -218,6 +236,7 @@ test('only with prune is anything deleted, only in named organizations, and neve
   const guest = user({ uid: 'usr_4', username: 'guest', organization: 'globex', roles: ['auditor'] });
   const current: CurrentState = {
     issuers: applied.issuers,
+    webhooks: [],
     organizations: new Map([
       [
         'acme',

@@ -10,15 +10,22 @@ import type {
   DeclaredUser,
   JsonObject,
 } from '@gatehouse/contracts';
+import { compare, deletionOf, stepOf } from './compare.ts';
 import type { CurrentIssuer, CurrentOrganization, CurrentState, CurrentUser } from './current-state.ts';
 
+import { type NamespaceStep, planNamespaceDeletions, planNamespaces } from './namespace-plan.ts';
+import type { Place } from './place.ts';
+import { planWebhooks, type WebhookStep } from './webhook-steps.ts';
+
 /** A step with what is needed to do it: the declared thing, and where it stands in the declaration. */
-export type PlannedStep = { readonly step: DeclarationStep; readonly path: readonly string[] } & (
+export type PlannedStep = { readonly step: DeclarationStep; readonly path: Place } & (
   | { readonly kind: 'organization' }
   | { readonly kind: 'service'; readonly service: string; readonly declared?: DeclaredService }
   | { readonly kind: 'role'; readonly declared?: DeclaredRole }
   | { readonly kind: 'user'; readonly user?: CurrentUser; readonly declared?: DeclaredUser }
   | { readonly kind: 'trusted_issuer'; readonly before?: CurrentIssuer; readonly declared?: DeclaredIssuer }
+  | NamespaceStep
+  | WebhookStep
 );
 
 /** The steps in the order in which they can be done, and what the writer should know besides. */
@@ -67,7 +74,11 @@ export function planDeclaration(declaration: Declaration, current: CurrentState,
       });
     }
   }
-  return { steps: [...steps, ...deletions], warnings };
+  const webhooks = planWebhooks(declaration, current.webhooks, options);
+  return {
+    steps: [...steps, ...webhooks.steps, ...webhooks.deletions, ...deletions],
+    warnings: [...warnings, ...webhooks.warnings],
+  };
 }
 
 /** The plan as it is answered. */
@@ -81,10 +92,10 @@ function planServices(
   organization: string,
   declared: DeclaredOrganization,
   before: CurrentOrganization | undefined,
-  path: readonly string[],
+  path: Place,
 ): PlannedStep[] {
   return Object.entries(declared.services ?? {}).flatMap(([service, wanted]): PlannedStep[] => {
-    const { client_secret: secret, roles = [], ...fields } = wanted;
+    const { client_secret: secret, roles = [], namespaces, ...fields } = wanted;
     const existing = before?.services.get(service);
     const changes = [
       ...compare(fields, existing?.fields),
@@ -105,6 +116,7 @@ function planServices(
         const step = stepOf('role', name, before?.roles.get(name), [], organization);
         return { kind: 'role', path: [...own, 'roles', String(index)], declared: { permissions: [] }, step };
       }),
+      ...planNamespaces(organization, service, namespaces, existing?.namespaces, own),
     ];
   });
 }
@@ -132,7 +144,7 @@ function planRoles(
   organization: string,
   declared: DeclaredOrganization,
   before: CurrentOrganization | undefined,
-  path: readonly string[],
+  path: Place,
 ): PlannedStep[] {
   return Object.entries(declared.roles ?? {}).map(([name, role]) => {
     const existing = before?.roles.get(name);
@@ -146,7 +158,7 @@ function planUsers(
   organization: string,
   declared: DeclaredOrganization,
   before: CurrentOrganization | undefined,
-  path: readonly string[],
+  path: Place,
 ): PlannedStep[] {
   return Object.entries(declared.users ?? {}).map(([username, wanted]) => {
     const user = before?.users.get(username);
@@ -178,7 +190,7 @@ function planDeletions(
   organization: string,
   declared: DeclaredOrganization,
   before: CurrentOrganization,
-  path: readonly string[],
+  path: Place,
 ): PlannedStep[] {
   const users = (declared.users === undefined ? [] : before.others).flatMap((user): PlannedStep[] => {
     const change = userDeletion(organization, user);
@@ -200,7 +212,17 @@ function planDeletions(
     const step = deletionOf('service', `${organization}.${service}`, organization);
     return { kind: 'service', service, path: [...path, 'services', service], step };
   });
-  return [...users, ...roles, ...services];
+  const namespaces = Object.entries(declared.services ?? {}).flatMap(([service, wanted]) => {
+    const own = [...path, 'services', service];
+    return planNamespaceDeletions(
+      organization,
+      service,
+      wanted.namespaces,
+      before.services.get(service)?.namespaces,
+      own,
+    );
+  });
+  return [...users, ...roles, ...namespaces, ...services];
 }
 
 /** An account of this organization is archived; one of another organization loses its roles here and is otherwise left alone. */
@@ -218,44 +240,6 @@ function isUnnamedRole(name: string, declared: DeclaredOrganization, unnamedServ
   if (unnamedServices.includes(service)) return true;
   const own = declared.services && Object.hasOwn(declared.services, service) ? declared.services[service] : undefined;
   return own?.roles !== undefined && !own.roles.includes(role);
-}
-
-/** Fields that the declaration names and that are otherwise. Lists are compared as sets: their order means nothing. */
-function compare(declared: object, before: JsonObject | undefined): DeclarationChange[] {
-  return Object.entries(declared).flatMap(([field, to]: [string, unknown]): DeclarationChange[] => {
-    if (to === undefined) return [];
-    const from: unknown = before?.[field];
-    if (before && canonical(from) === canonical(to)) return [];
-    return [from === undefined ? { field, to } : { field, from, to }];
-  });
-}
-
-/** A text that is equal for equal values, whatever the order of members and of the entries of lists. */
-function canonical(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonical).sort().join(',')}]`;
-  if (typeof value === 'object' && value !== null) {
-    const members = Object.entries(value).filter(([, member]) => member !== undefined);
-    return `{${members
-      .map(([name, member]) => `${JSON.stringify(name)}:${canonical(member)}`)
-      .sort()
-      .join(',')}}`;
-  }
-  return JSON.stringify(value) ?? 'undefined';
-}
-
-function stepOf(
-  kind: DeclarationStep['kind'],
-  name: string,
-  before: unknown,
-  changes: DeclarationChange[],
-  organization?: string,
-): DeclarationStep {
-  const action = before === undefined ? 'create' : changes.length > 0 ? 'update' : 'unchanged';
-  return { action, kind, name, changes, ...(organization === undefined ? {} : { organization }) };
-}
-
-function deletionOf(kind: DeclarationStep['kind'], name: string, organization?: string): DeclarationStep {
-  return { action: 'delete', kind, name, changes: [], ...(organization === undefined ? {} : { organization }) };
 }
 
 function statusWarning(organization: string, { username, status }: CurrentUser): string {

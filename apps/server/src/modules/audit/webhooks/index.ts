@@ -34,6 +34,8 @@ import { webhookRoutes } from './webhook-routes.ts';
 import { createWebhookSecrets } from './webhook-secrets.ts';
 import { createWebhookService } from './webhook-service.ts';
 
+export type { Webhook } from './webhook.ts';
+
 /** What webhooks need. `sealing` comes from the keys module, which is above this one. */
 export interface WebhooksDeps {
   readonly db: Db;
