@@ -1,7 +1,7 @@
 /** What a user installs: the file that `npm pack` makes, in a project that has nothing of this repository. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -11,13 +11,18 @@ import { fileURLToPath } from 'node:url';
 const packageFolder = dirname(dirname(fileURLToPath(import.meta.url)));
 const root = dirname(dirname(packageFolder));
 
+const compilerPath = join(root, 'node_modules/typescript/bin/tsc');
+const compilerOptions = ['--noEmit', '--strict', '--module', 'nodenext', '--skipLibCheck', 'false', '--types', 'node'];
+
 const program = `
 import { createServer } from 'node:http';
 import {
-  createPop, createPopHandler, createSecretClient, createTokenVerifier, decryptForUser, encryptForUser, fileStore,
-  isGatehouseError, memoryStore, sealTo, type AccessToken, type Pop,
+  createConfiguration, createFollower, createPop, createPopHandler, createSecretClient, createTokenVerifier,
+  decryptForUser, encryptForUser, fileStore, isGatehouseError, memoryStore, sealTo, type AccessToken,
+  type AgentIdentity, type Pop,
 } from '@gatehouse/sdk';
 import { gatehouseAuth, gatehousePop } from '@gatehouse/sdk/fastify';
+import { jsonSchema } from '@gatehouse/sdk/json-schema';
 import { postgresStore } from '@gatehouse/sdk/postgres';
 import fastify from 'fastify';
 
@@ -34,6 +39,20 @@ await app.register(gatehouseAuth, { tokens });
 await app.register(gatehousePop, { pop });
 app.post('/echo', { config: { public: true } }, async (request) => ({ kid: request.sealed?.kid, body: String(request.body) }));
 
+export const follow = (identity: AgentIdentity) =>
+  createFollower({ identity, namespaces: ['default'], apply: ({ values }) => console.log(Object.keys(values)) });
+const where = { url: 'http://127.0.0.1:9', service: 'acme.billing', namespace: 'default', stateDir: './state' };
+const untyped = createConfiguration<{ A: string }>(where);
+export const a = (): string => untyped.get('A');
+const schema = jsonSchema({ type: 'object', required: ['PORT'], properties: { PORT: { type: 'integer' } } });
+const typed = createConfiguration({ ...where, schema });
+export const port = (): number => typed.values.PORT;
+const start: string = await typed.ready.then(
+  () => 'ready',
+  (error: unknown) => (isGatehouseError(error) ? error.code : String(error)),
+);
+const checked = await schema['~standard'].validate({ PORT: 'x' });
+
 const { plaintext } = await pop.open(await sealTo(pop.jwks().body, 'sealed'));
 const context = { user: 'alice', purpose: 'test' };
 const secret = new Uint8Array(32);
@@ -45,7 +64,8 @@ const code: string = await decryptForUser(secret, stored, { ...context, user: 'b
 );
 const headers = { 'content-type': 'application/jose' };
 const echoed = await app.inject({ method: 'POST', url: '/echo', headers, payload: await sealTo(pop.jwks().body, 'hi') });
-console.log(JSON.stringify({ opened, code, echoed: echoed.json() as unknown }));
+const issues = checked.issues?.length;
+console.log(JSON.stringify({ opened, code, echoed: echoed.json() as unknown, start, issues }));
 `;
 
 describe('the packed SDK', () => {
@@ -60,7 +80,7 @@ describe('the packed SDK', () => {
     mkdirSync(installed, { recursive: true });
     run('tar', ['-xzf', join(project, tarball), '--strip-components', '1', '-C', installed], project);
     mkdirSync(join(project, 'node_modules/@types'));
-    for (const name of ['fastify', 'jose', '@types/node']) {
+    for (const name of ['fastify', 'jose', 'typebox', '@types/node']) {
       symlinkSync(join(root, 'node_modules', name), join(project, 'node_modules', name));
     }
     writeFileSync(join(project, 'package.json'), '{"name":"somebody","type":"module"}');
@@ -91,24 +111,39 @@ describe('the packed SDK', () => {
   });
 
   it('satisfies the compilers of users who check the declarations too, as strict as they are', () => {
-    const compiler = join(root, 'node_modules/typescript/bin/tsc');
-    const options = ['--noEmit', '--strict', '--module', 'nodenext', '--skipLibCheck', 'false', '--types', 'node'];
     for (const more of [
       ['--target', 'es2022'],
       ['--target', 'es2024', '--exactOptionalPropertyTypes'],
     ]) {
-      run(process.execPath, [compiler, ...options, ...more, 'program.ts'], project);
+      run(process.execPath, [compilerPath, ...compilerOptions, ...more, 'program.ts'], project);
+    }
+  });
+
+  it('asks for typebox only when a JSON Schema is used', () => {
+    writeFileSync(
+      join(project, 'plain.ts'),
+      "import { createConfiguration } from '@gatehouse/sdk'; console.log(typeof createConfiguration);",
+    );
+    rmSync(join(project, 'node_modules/typebox'));
+    try {
+      assert.equal(run(process.execPath, ['plain.ts'], project), 'function\n');
+      run(process.execPath, [compilerPath, ...compilerOptions, '--target', 'es2022', 'plain.ts'], project);
+    } finally {
+      symlinkSync(join(root, 'node_modules/typebox'), join(project, 'node_modules/typebox'));
     }
   });
 
   it('runs', () => {
-    const { opened, code, echoed } = JSON.parse(run(process.execPath, ['program.ts'], project)) as {
+    const { opened, code, echoed, start, issues } = JSON.parse(run(process.execPath, ['program.ts'], project)) as {
       opened: string;
       code: string;
       echoed: { body: string; kid: string };
+      start: string;
+      issues: number;
     };
     assert.deepEqual([opened, code, echoed.body], ['sealed', 'data_cannot_open', 'hi']);
     assert.match(echoed.kid, /^[\w-]{43}$/);
+    assert.deepEqual([start, issues], ['agent_not_enrolled', 1]);
   });
 });
 
