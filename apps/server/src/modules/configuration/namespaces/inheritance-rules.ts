@@ -64,7 +64,7 @@ export function inheritanceProblem(
   const up = longest(above);
   const upward = bases.map(up).reduce<string[]>((best, way) => (way.length > best.length ? way : best), []);
   const [, ...downward] = longest(below)(target);
-  const line = [...downward.reverse(), target.name, ...upward];
+  const line = [...downward.toReversed(), target.name, ...upward];
   return line.length > maxDepth
     ? `makes a line of ${line.length} namespaces; at most ${maxDepth} are accepted: ${line.join(' → ')}`
     : undefined;

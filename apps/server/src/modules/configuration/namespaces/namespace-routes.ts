@@ -3,6 +3,7 @@ import { Name, pageOf, strictObject } from '@gatehouse/contracts';
 import { Type } from 'typebox';
 import { type App, AppError, type Db, decodeCursor, pageFrom } from '../../../kernel/index.ts';
 import type { Identity } from '../../identity/index.ts';
+import { writesClientSecret } from '../references/reference.ts';
 import type { Versions } from '../versions/version-service.ts';
 import { ConfigurationBody, Message } from '../versions/version-wire.ts';
 import { readWritten } from '../versions/written.ts';
@@ -64,8 +65,13 @@ export function namespaceRoutes({
         const name = { organization: principal.organization, service: body.service, name: body.namespace };
         const made = await db.transaction(async (tx) => {
           const { permissions } = principal;
-          const settings = settingsOf(body);
-          const namespace = await namespaces.createNamespace(tx, { ...name, settings, permissions, origin });
+          const namespace = await namespaces.createNamespace(tx, {
+            ...name,
+            settings: settingsOf(body),
+            permissions,
+            origin,
+            clientSecretFor: written && writesClientSecret(written) ? principal : undefined,
+          });
           if (!written) return namespace;
           const version = await versions.publishVersion(tx, {
             namespace,

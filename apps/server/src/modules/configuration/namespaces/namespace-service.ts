@@ -11,7 +11,8 @@ import {
   type Tx,
 } from '../../../kernel/index.ts';
 import type { Audit } from '../../audit/index.ts';
-import type { Identity } from '../../identity/index.ts';
+import type { Granter, Identity } from '../../identity/index.ts';
+import type { ClientSecrets } from '../references/client-secrets.ts';
 import type { Schemas } from '../schemas/schemas.ts';
 import type { RefreshQueue } from '../versions/refresh-queue.ts';
 import { assertNotExtendedByOthers, namespaceInUse, setExtensions } from './inheritance.ts';
@@ -54,8 +55,9 @@ export function createNamespaces(deps: {
   services: Pick<Identity['services'], 'getService'>;
   schemas: Pick<Schemas, 'assertUsable'>;
   queue: Pick<RefreshQueue, 'refresh'>;
+  clientSecrets: Pick<ClientSecrets, 'ensure'>;
 }) {
-  const { clock, random, audit, services, schemas, queue } = deps;
+  const { clock, random, audit, services, schemas, queue, clientSecrets } = deps;
 
   const getNamespace = async (tx: Reader, { organization, service, name }: NamespaceName): Promise<Namespace> => {
     const namespace = await findNamespace(tx, organization, service, name);
@@ -85,7 +87,10 @@ export function createNamespaces(deps: {
     listNamespaces,
 
     /** Makes a namespace without a version; 409 when the service has one of this name. */
-    async createNamespace(tx: Tx, input: NamespaceName & SettingsChange): Promise<Namespace> {
+    async createNamespace(
+      tx: Tx,
+      input: NamespaceName & SettingsChange & { clientSecretFor?: Granter | undefined },
+    ): Promise<Namespace> {
       const { organization, service: serviceName, name, settings = {}, permissions = new Set(), origin } = input;
       if (reservedNamespaceNames.has(name)) {
         throw invalidField('namespace', 'is a name that the API uses itself', 'choose another one');
@@ -93,6 +98,11 @@ export function createNamespaces(deps: {
       if (settings.schema !== undefined) schemas.assertUsable(settings.schema);
       if (settings.shared === true) assertMay(permissions, 'configuration:reveal', sharing);
       const service = await services.getService(tx, organization, serviceName);
+      if (input.clientSecretFor !== undefined) {
+        // Before the new row holds a lock on its service: two that both want more of it would wait for each other.
+        const owner = { organization, service: serviceName, serviceId: service.id };
+        await clientSecrets.ensure(tx, owner, { granter: input.clientSecretFor, origin });
+      }
       const now = clock.now();
       const namespace: Namespace = {
         id: random.id('ns'),
@@ -228,12 +238,7 @@ function describe(settings: NamespaceSettings): JsonObject {
   return {
     extends: [...settings.extends],
     shared: settings.shared,
-    schema:
-      schema === undefined
-        ? null
-        : `sha256:${createHash('sha256')
-            .update(canonicalJson(schema as never))
-            .digest('hex')}`,
+    schema: schema === undefined ? null : `sha256:${createHash('sha256').update(canonicalJson(schema)).digest('hex')}`,
     review_required: settings.reviewRequired,
     labels: { ...settings.labels },
   };

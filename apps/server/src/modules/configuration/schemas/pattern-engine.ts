@@ -4,7 +4,7 @@ import { RE2JS } from 're2js';
 export class PatternBudgetSpent extends Error {}
 
 /** Steps of pattern matching that one check of a configuration may take: well below a second. */
-const maxSteps = 30_000_000;
+const maxSteps = 10_000_000;
 /** Size of one compiled pattern. */
 const maxProgramSize = 2_000;
 

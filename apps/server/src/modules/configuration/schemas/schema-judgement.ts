@@ -114,9 +114,9 @@ export function judge(
       if (one[keyword] === undefined) continue;
       if (someHidden) parts.push(unknown);
       else {
-        const own = canonicalJson(whole() as never);
+        const own = canonicalJson(whole());
         const among = keyword === 'const' ? [one[keyword]] : listOf(one[keyword]);
-        if (!among.some((other) => canonicalJson(other as never) === own))
+        if (!among.some((other) => canonicalJson(other) === own))
           parts.push(wrong('', `is not what ${keyword} allows`));
       }
     }
@@ -139,10 +139,11 @@ export function judge(
     const require = (key: string, why: string) => {
       if (!subject.has(key)) parts.push(wrong(`/${pointerToken(key)}`, why));
     };
-    for (const key of listOf(one['required'])) require(String(key), 'is required');
+    for (const key of listOf(one['required'])) if (typeof key === 'string') require(key, 'is required');
     for (const [key, others] of entriesOf(one['dependentRequired'])) {
       if (subject.has(key))
-        for (const other of listOf(others)) require(String(other), `is required beside ${pointerToken(key)}`);
+        for (const other of listOf(others))
+          if (typeof other === 'string') require(other, `is required beside ${pointerToken(key)}`);
     }
     const { minProperties, maxProperties } = one;
     if (typeof minProperties === 'number' && subject.size < minProperties) {

@@ -17,11 +17,35 @@ const single = new Set(['not', 'if', 'then', 'else', 'items', 'contains', 'prope
 const lists = new Set(['allOf', 'anyOf', 'oneOf', 'prefixItems']);
 const maps = new Set(['properties', 'patternProperties', 'dependentSchemas', '$defs']);
 const plain = new Set([
-  ...['type', 'enum', 'const', 'format', 'pattern', 'minLength', 'maxLength'],
-  ...['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'multipleOf'],
-  ...['minItems', 'maxItems', 'uniqueItems', 'minContains', 'maxContains'],
-  ...['required', 'dependentRequired', 'minProperties', 'maxProperties'],
-  ...['title', 'description', 'default', 'examples', 'deprecated', 'readOnly', 'writeOnly', '$comment'],
+  'type',
+  'enum',
+  'const',
+  'format',
+  'pattern',
+  'minLength',
+  'maxLength',
+  'minimum',
+  'maximum',
+  'exclusiveMinimum',
+  'exclusiveMaximum',
+  'multipleOf',
+  'minItems',
+  'maxItems',
+  'uniqueItems',
+  'minContains',
+  'maxContains',
+  'required',
+  'dependentRequired',
+  'minProperties',
+  'maxProperties',
+  'title',
+  'description',
+  'default',
+  'examples',
+  'deprecated',
+  'readOnly',
+  'writeOnly',
+  '$comment',
 ]);
 
 /** A schema, or `true` and `false`, which are schemas too. */
@@ -33,7 +57,7 @@ export type Schema = JsonObject | boolean;
  */
 export function assertSchema(schema: JsonObject, compilePattern: (pattern: string) => unknown): void {
   const errors: FieldError[] = [];
-  const bytes = canonicalJsonBytes(schema as never).byteLength;
+  const bytes = canonicalJsonBytes(schema).byteLength;
   if (bytes > schemaLimits.bytes) {
     throw invalidSchema([
       { field: 'schema', rule: `is ${bytes} bytes of JSON; at most ${schemaLimits.bytes} are accepted` },
@@ -151,7 +175,7 @@ export function expandedSize(schema: JsonObject): number | 'recursive' {
     return size;
   };
   // Definitions that nothing names are compiled too.
-  const total = count(schema) + count(schema['$defs'] as JsonValue | undefined);
+  const total = count(schema) + count(schema['$defs']);
   return recursive ? 'recursive' : total;
 }
 

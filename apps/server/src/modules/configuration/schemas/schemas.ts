@@ -28,9 +28,10 @@ interface Compiled {
 export function createSchemas() {
   const patterns = createPatternEngine();
   const ajv = new Ajv2020({
-    strict: true,
+    strictSchema: true,
     strictTypes: false,
     strictTuples: false,
+    strictRequired: false,
     allErrors: true,
     addUsedSchema: false,
     validateSchema: false,
@@ -53,9 +54,7 @@ export function createSchemas() {
   const cache = new Map<string, Compiled>();
 
   const compile = (schema: JsonObject): Compiled => {
-    const key = createHash('sha256')
-      .update(canonicalJsonBytes(schema as never))
-      .digest('base64url');
+    const key = createHash('sha256').update(canonicalJsonBytes(schema)).digest('base64url');
     const known = cache.get(key);
     if (known) {
       cache.delete(key);
@@ -163,5 +162,5 @@ function countNodes(value: JsonValue): number {
   if (typeof value === 'string') return 1 + value.length / 16;
   if (Array.isArray(value)) return value.reduce<number>((sum, one) => sum + countNodes(one as JsonValue), 1);
   if (!isJsonObject(value)) return 1;
-  return Object.values(value).reduce<number>((sum, one) => sum + countNodes(one as JsonValue), 1);
+  return Object.values(value).reduce<number>((sum, one) => sum + countNodes(one), 1);
 }

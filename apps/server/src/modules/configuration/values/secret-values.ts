@@ -32,7 +32,7 @@ export function createSecretValues(deps: {
   const write = async (tx: Tx, namespace: Owner, { salt, value }: OpenedSecret): Promise<StoredSecret> => {
     const id = random.id('val');
     const fingerprint = secretFingerprint(salt, value);
-    const plaintext = new TextEncoder().encode(canonicalJson({ salt: encodeBase64Url(salt), value } as never));
+    const plaintext = new TextEncoder().encode(canonicalJson({ salt: encodeBase64Url(salt), value }));
     const sealed = await keys.seal(tx, placeOf(namespace, id), plaintext);
     await insertSecretValue(tx, { id, namespaceId: namespace.id, sealed, fingerprint, createdAt: clock.now() });
     return { $secret: { id, fingerprint } };

@@ -38,12 +38,11 @@ export function createComparison({ secretValues }: { secretValues: Pick<SecretVa
         if (!isSame) changes.push({ key, kind, ...from });
       } else if (value.kind === 'secret') {
         const known = opened.get(key);
-        const isSame =
-          known !== undefined && canonicalJson(known.value as never) === canonicalJson(value.value as never);
+        const isSame = known !== undefined && canonicalJson(known.value) === canonicalJson(value.value);
         if (!isSame) changes.push({ key, kind, ...from });
       } else {
         const to = markerOf(value);
-        const isSame = before !== undefined && canonicalJson(before as never) === canonicalJson(to as never);
+        const isSame = before !== undefined && canonicalJson(before) === canonicalJson(to);
         if (!isSame) changes.push({ key, kind, ...from, to });
       }
     }

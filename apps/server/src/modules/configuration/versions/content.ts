@@ -103,17 +103,15 @@ export function createContent(deps: {
         const before = parent && member(parent.own, key);
         const isUnchanged =
           (value.kind === 'keep' && isStoredSecret(shown) && shown.$secret.fingerprint === value.fingerprint) ||
-          (value.kind === 'plain' &&
-            shown !== undefined &&
-            canonicalJson(shown as never) === canonicalJson(value.value as never));
+          (value.kind === 'plain' && shown !== undefined && canonicalJson(shown) === canonicalJson(value.value));
         if (isUnchanged && before !== undefined) own[key] = before;
         else if (isUnchanged && inherited.has(key)) continue;
         else if (value.kind === 'keep') {
-          if (isUnchanged) own[key] = shown as JsonValue;
+          if (isUnchanged) own[key] = shown;
           else errors.push(unknownFingerprint(key, parent));
         } else if (value.kind === 'secret') {
           const known = opened.get(key);
-          const isSame = known !== undefined && canonicalJson(known.value) === canonicalJson(value.value as never);
+          const isSame = known !== undefined && canonicalJson(known.value) === canonicalJson(value.value);
           const secret = isSame ? before : await secretValues.seal(tx, namespace, value.value);
           own[key] = secret as unknown as JsonValue;
           fresh.set(key, value.value);
@@ -253,7 +251,7 @@ function assertSize(visible: Readonly<Record<string, JsonValue>>): void {
     const rule = `has ${count} keys with what it inherits; at most ${limits.keys} are accepted`;
     throw invalid([{ field: 'configuration', rule }]);
   }
-  const { byteLength } = canonicalJsonBytes(visible as JsonObject as never);
+  const { byteLength } = canonicalJsonBytes(visible as JsonObject);
   if (byteLength > limits.bytes) {
     const rule = `is ${byteLength} bytes with what it inherits and refers to; at most ${limits.bytes} are accepted`;
     throw invalid([{ field: 'configuration', rule }]);

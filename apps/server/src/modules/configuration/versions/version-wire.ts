@@ -84,7 +84,7 @@ export function versionToWire(version: Version): Static<typeof VersionBody> {
   return {
     ...summaryToWire(version),
     configuration,
-    ...(canonicalJson(own as never) === canonicalJson(configuration as never) ? {} : { own }),
+    ...(canonicalJson(own) === canonicalJson(configuration) ? {} : { own }),
     sources: { ...version.sources },
   };
 }
