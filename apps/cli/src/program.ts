@@ -11,6 +11,7 @@ import { keysListCommand } from './commands/keys-list.ts';
 import { keysRotateCommand } from './commands/keys-rotate.ts';
 import { loginCommand } from './commands/login.ts';
 import { logoutCommand } from './commands/logout.ts';
+import { rolloutsCommands } from './commands/rollouts.ts';
 import { runCommand } from './commands/run.ts';
 import { secretsDestroyCommand } from './commands/secrets-destroy.ts';
 import { secretsListCommand } from './commands/secrets-list.ts';
@@ -125,6 +126,7 @@ function addCommands(program: Command, cli: Cli): void {
   servicesListCommand(services, cli);
   servicesCreateCommand(services, cli);
   configCommands(program, cli);
+  rolloutsCommands(program, cli);
   runCommand(program, cli);
   agentCommand(program, cli);
   agentsCommands(program, cli);
