@@ -28,6 +28,10 @@ import { createRoutes } from './route.ts';
 import { serviceRoutes } from './service-routes.ts';
 import { createSignUp } from './sign-up.ts';
 
+export { importReuni } from './import/import-reuni.ts';
+export { readRename } from './import/import-rules.ts';
+export { openReuniSource } from './import/source.ts';
+
 /** What the layer needs. */
 export interface ReuniDeps {
   readonly db: Db;

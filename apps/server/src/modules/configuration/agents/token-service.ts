@@ -5,6 +5,7 @@ import {
   addSeconds,
   type Changes,
   type Clock,
+  invalidField,
   type Origin,
   type Random,
   type Reader,
@@ -63,7 +64,14 @@ export function createTokens(deps: {
     /** Makes an authorization token; shown again to those who may. */
     async createServiceToken(
       tx: Tx,
-      input: { service: Owner; name: string; mayEnrol: boolean; origin: Origin },
+      input: {
+        service: Owner;
+        name: string;
+        mayEnrol: boolean;
+        origin: Origin;
+        /** One that is in use already: of a service that moves here together with its agents. */
+        authorizationToken?: string | undefined;
+      },
     ): Promise<{ token: ServiceToken; authorizationToken: string }> {
       const { service, name, mayEnrol, origin } = input;
       if ((await listServiceTokens(tx, service.id)).length >= maxServiceTokens) {
@@ -71,7 +79,11 @@ export function createTokens(deps: {
           detail: `A service has at most ${maxServiceTokens} authorization tokens. Delete one first.`,
         });
       }
-      const authorizationToken = Buffer.from(random.bytes(64)).toString('base64').slice(0, 64);
+      const authorizationToken =
+        input.authorizationToken ?? Buffer.from(random.bytes(64)).toString('base64').slice(0, 64);
+      if (!serviceTokenPattern.test(authorizationToken)) {
+        throw invalidField('authorization_token', 'is not 64 characters of base64', 'let a new one be made');
+      }
       const token: ServiceToken = {
         id: random.id('svt'),
         organization: service.organization,
