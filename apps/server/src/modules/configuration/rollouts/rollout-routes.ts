@@ -51,10 +51,10 @@ export function rolloutRoutes(deps: {
       name: params.namespace,
     });
 
-  /** What is open is counted as it is now; what is over keeps its last count. */
+  /** The newest version is counted as it is now; an older one as it was when its rollout ended. */
   const toWire = async (tx: Reader, namespace: Namespace, rollout: Rollout) => {
-    if (rollout.counts && rollout.version < namespace.latestVersion) {
-      return rolloutToWire(namespace, rollout, rollout.counts);
+    if (rollout.version < namespace.latestVersion) {
+      return rolloutToWire(namespace, rollout, rollout.counts ?? noCounts);
     }
     const target = (await findTargets(tx, namespace.id, [rollout.version])).get(rollout.version);
     const counts = target ? await countPlacesOf(tx, namespace.id, target, clock.now()) : noCounts;

@@ -146,5 +146,5 @@ export function instanceToWire(listed: ListedInstance, now: Date): Static<typeof
   };
 }
 
-/** Counts of an ended rollout, or of one whose end kept none. */
+/** Counts of a rollout that ended without any instance. */
 export const noCounts = Object.fromEntries(countNames.map((name) => [name, 0])) as RolloutCounts;

@@ -26,6 +26,7 @@ test('a version reaches the fleet one instance after the other, through two node
   assert.equal(begun.state, 'running');
   assert.equal(begun.phase, 'all');
   assert.equal(begun.stable_version, 1);
+  assert.deepEqual((await fleet.rollout(1)).counts, counts, 'as it was when its rollout ended');
   assert.deepEqual(begun.counts, { ...counts, pending: 3 });
 
   await one.report(2, 'received');
