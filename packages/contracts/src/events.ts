@@ -82,6 +82,26 @@ export const eventTable = {
     title: 'A namespace has a new version',
     data: ['service', 'namespace', 'version', 'parent_version', 'kind', 'restores', 'created', 'changed', 'deleted'],
   },
+  'configuration.proposed': {
+    title: 'A version was proposed, for a second person or for a later time',
+    data: ['service', 'namespace', 'proposal', 'parent_version', 'publish_at', 'state'],
+  },
+  'configuration.proposal_approved': {
+    title: 'A second person agreed to a proposal that waits for its time',
+    data: ['service', 'namespace', 'proposal', 'parent_version'],
+  },
+  'configuration.proposal_withdrawn': {
+    title: 'A proposal was taken back',
+    data: ['service', 'namespace', 'proposal', 'parent_version'],
+  },
+  'configuration.proposal_failed': {
+    title: 'A scheduled proposal could not be published',
+    data: ['service', 'namespace', 'proposal', 'parent_version'],
+  },
+  'configuration.refresh_refused': {
+    title: 'What a namespace extends or refers to has changed, and could not be published there',
+    data: ['service', 'namespace'],
+  },
   'configuration.revealed': { title: 'Somebody looked at secret values', data: ['version', 'keys'] },
   'rollout.completed': {
     title: 'A version is healthy at every instance',

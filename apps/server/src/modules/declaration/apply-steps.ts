@@ -1,5 +1,5 @@
 import type { DeclarationApplied, DeclaredService } from '@gatehouse/contracts';
-import type { Origin, Tx } from '../../kernel/index.ts';
+import { isAppError, type Origin, type Tx } from '../../kernel/index.ts';
 import type { Granter, Identity, ServiceSettings } from '../identity/index.ts';
 import type { Secrets } from '../secrets/index.ts';
 import { applyNamespaces, deleteNamespaces, type NamespaceTargets } from './namespace-apply.ts';
@@ -132,7 +132,12 @@ async function applyService(
     // The declared secret is the service's secret: the others end with it.
     const { id } = await identity.services.getService(tx, organization, name);
     for (const other of (await identity.services.listSecrets(tx, [id])).get(id) ?? []) {
-      await identity.services.deleteSecret(tx, { ...change, secretId: other.id });
+      try {
+        await identity.services.deleteSecret(tx, { ...change, secretId: other.id });
+      } catch (error) {
+        // Running instances authenticate with it until they have the version with the new one.
+        if (!isAppError(error, 'configuration.client_secret_in_use')) throw error;
+      }
     }
     await identity.services.addSecret(tx, { ...change, secret });
   }

@@ -198,6 +198,29 @@ test('a declaration does not publish past a review', async () => {
   assert.deepEqual(lines(await apply(declared(1))), []);
 });
 
+test('a declared client secret is changed though instances get the one before by reference', async () => {
+  const declared = (secret: string): Declaration => ({
+    organizations: {
+      ref: {
+        services: {
+          records: {
+            client_secret: secret,
+            audience: 'ref-records',
+            namespaces: { default: { configuration: { CLIENT_SECRET: { $client: 'secret' } } } },
+          },
+        },
+      },
+    },
+  });
+  await apply(declared(clientSecret));
+  assert.deepEqual(lines(await apply(declared(clientSecret))), []);
+  const next = `${clientSecret}-next`;
+  assert.deepEqual(lines(await apply(declared(next))), ['update service ref.records client_secret:>']);
+  assert.deepEqual(lines(await apply(declared(next))), []);
+  const { secrets } = (await t.call('GET', '/v1/services/records', { token: t.operator, organization: 'ref' })).body;
+  assert.equal(secrets.length, 2, 'running instances keep theirs until they have the new one');
+});
+
 test('a version published while a declaration is being applied is not overwritten', async () => {
   const declared = (value: number) => records('sixth', { default: { configuration: { A: value } } });
   await apply(declared(1));

@@ -89,8 +89,13 @@ test('the example in the root of the repository can be applied at start', async 
   const example = join(folder, 'example.yaml');
   await cp(fileURLToPath(new URL('../../../../../gatehouse.example.yaml', import.meta.url)), example);
   await writeFile(join(folder, 'alice.password'), 'plum cobweb harvest lantern 71\n');
+  await writeFile(join(folder, 'db.secret'), '7c1f2b9e04d65a83\n');
+  await writeFile(join(folder, 'hooks.secret'), 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n');
   const node = await createTestApp({ settings: { declaration: example } });
   const { rows } = await node.db.pool.query('select client_id from identity.services order by client_id');
   assert.deepEqual(rows, [{ client_id: 'acme.records' }, { client_id: 'acme.web' }]);
+  const counted = await node.db.pool.query(`select (select count(*)::int from configuration.versions) as versions,
+    (select count(*)::int from audit.webhooks) as webhooks`);
+  assert.deepEqual(counted.rows, [{ versions: 1, webhooks: 1 }]);
   await node.close();
 });
