@@ -251,7 +251,11 @@ describe('the identity of an agent', () => {
       const agent = await enrolled();
       const other = await identity();
       await other.rotateKeys();
+      // Sealed by keys that are gone from the disk already.
+      await agent.copies.saw('default', { version: 4, hash: 'h' });
       assert.ok(await agent.accessToken());
+      assert.equal((await agent.copies.load('default')).seen?.version, 4);
+      assert.equal((await (await identity()).copies.load('default')).seen?.version, 4);
     });
   });
 

@@ -56,6 +56,9 @@ describe('createConfiguration', () => {
     assert.equal(configuration.get('HOST'), 'a');
     assert.equal(configuration.values.PASS, 'canary');
     assert.equal(configuration.version, 1);
+    for (const name of ['constructor', 'toString', '__proto__', 'NOT_THERE']) {
+      assert.equal(configuration.get(name), undefined, name);
+    }
     const changes: unknown[] = [];
     configuration.onChange(({ version, values, previous, changedKeys }) => {
       assert.equal(configuration.values, values, 'in place already');
@@ -70,8 +73,13 @@ describe('createConfiguration', () => {
     assert.equal(configuration.get('HOST'), 'b', 'still readable');
     assert.equal(await configuration.ended, undefined);
     assert.deepEqual(server.reports(), [
-      ...['1 received', '1 applied', '1 healthy'],
-      ...['2 received', '2 applied', '2 healthy', '2 stopped'],
+      '1 received',
+      '1 applied',
+      '1 healthy',
+      '2 received',
+      '2 applied',
+      '2 healthy',
+      '2 stopped',
     ]);
   });
 

@@ -192,7 +192,11 @@ export function createConfiguration<T extends object = Record<string, Configurat
     get version() {
       return inUse?.version;
     },
-    get: (key) => current().values[key],
+    get(key) {
+      const { values } = current();
+      // What objects have by themselves (`constructor`) is no value.
+      return (Object.hasOwn(values, key) ? values[key] : undefined) as T[typeof key];
+    },
     status: () => follower?.status(namespace),
     onChange(listener) {
       // Not the function itself: one that is given twice is told twice, and removed once.

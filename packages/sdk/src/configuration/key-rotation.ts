@@ -118,14 +118,23 @@ export function createKeyRotation(deps: KeyRotationDeps): KeyRotation {
     return tokenBy(next);
   }
 
+  /** What is on disk, if another process with this folder has rotated; what was sealed here meanwhile goes along. */
+  async function adoptNewer(): Promise<boolean> {
+    const { keys: before } = holder.current();
+    return exclusive(async () => {
+      if (!(await holder.reload())) return false;
+      await resealCopies(folder, owner, [storageKeyOf(before)], storageKeyOf(holder.current().keys));
+      return true;
+    });
+  }
+
   return {
     async fetchToken() {
       if (holder.current().next !== undefined) return oneRotation(settle);
       try {
         return await tokenBy(holder.current().keys);
       } catch (error) {
-        // Another process with this folder may have rotated: what is on disk counts.
-        if (!isGatehouseError(error, 'agent_refused') || !(await holder.reload())) throw error;
+        if (!isGatehouseError(error, 'agent_refused') || !(await adoptNewer())) throw error;
         return tokenBy(holder.current().keys);
       }
     },
