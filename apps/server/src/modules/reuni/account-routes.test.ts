@@ -80,6 +80,65 @@ test('the refresh token is a bearer token, renews without rotating, and ends wit
   }
 });
 
+test('tokens are in no log, and in the database only as a hash', async () => {
+  const { token, refreshToken } = await t.person('quiet');
+  await t.call('POST', '/generateToken', { token: refreshToken });
+  const { rows } = await t.db.pool.query('select * from reuni.sessions');
+  const seen = `${JSON.stringify(rows)}${t.logLines.join('')}`;
+  for (const secret of [token, refreshToken, reuniPassword]) assert.ok(!seen.includes(secret));
+  assert.ok(rows.every((row) => !Buffer.from(row.refresh_hash).includes(Buffer.from(refreshToken, 'base64url'))));
+});
+
+test('hostile text is refused, never an error of ours', async () => {
+  const { token } = await t.person('hostile');
+  await t.call('POST', '/organization', { token, body: { name: 'hostile' } });
+  for (const name of ['%00', 'a%00b', '%0a', '%ef%bf%bf', '..%2f..', '%F0%9F%92%A9', "'--", 'x'.repeat(256)]) {
+    for (const path of [`/${name}/services`, `/hostile/${name}/token`, `/hostile/${name}/validatetoken`]) {
+      const answer = await t.call('GET', path, { token });
+      assert.ok(
+        answer.status >= 400 && answer.status < 500 && answer.json.status === answer.status,
+        `${path} ${answer.text}`,
+      );
+    }
+    const agent = await t.call('GET', `/hostile/a/${name}/1/agent`, { token });
+    assert.ok(agent.status >= 400 && agent.status < 500, agent.text);
+  }
+  for (const text of ['\u0000', '\ud800', "'; drop table users; --", '\u202e']) {
+    for (const [method, path, body] of [
+      ['POST', '/signup', { name: text, username: 'somebody', password: reuniPassword, email: text }],
+      ['POST', '/signup', { name: 'x', username: text, password: reuniPassword, email: 'x' }],
+      ['POST', '/login', { username: text, password: text }],
+      ['POST', '/organization', { name: text }],
+      ['DELETE', '/hostile/services', { name: text }],
+      ['POST', '/hostile/services', { name: text }],
+      ['POST', '/hostile/member', { user_id: 1, role: text }],
+    ] as const) {
+      const answer = await t.call(method, path, { token, body });
+      assert.ok(answer.status < 500, `${method} ${path} ${answer.text}`);
+    }
+  }
+});
+
+test('sign-ups can be closed; members of other organizations sign in all the same', async () => {
+  const { token } = await t.person('gina');
+  await t.call('POST', '/organization', { token, body: { name: 'gina-one' } });
+  await t.call('POST', '/organization', { token, body: { name: 'gina-two' } });
+  const change = async (verb: 'suspend' | 'restore') => {
+    const headers = { authorization: `Bearer ${await t.operatorToken()}` };
+    const answer = await t.app.inject({ method: 'POST', url: `/v1/organizations/reuni/${verb}`, headers });
+    assert.equal(answer.statusCode, 200, answer.body);
+  };
+  await change('suspend');
+  const late = { name: 'Late', username: 'late', password: reuniPassword, email: 'l@example.com' };
+  const refused = await t.call('POST', '/signup', { body: late });
+  assert.deepEqual([refused.status, refused.json.message], [409, 'Nobody can sign up here at the moment.']);
+  assert.equal((await t.call('GET', '/organization', { token })).status, 401, 'sessions there have ended');
+  const again = await t.call('POST', '/login', { body: { username: 'gina', password: reuniPassword } });
+  assert.equal(again.status, 200, again.text);
+  assert.equal((await t.call('GET', '/organization', { token: again.json.token })).json.length, 2);
+  await change('restore');
+});
+
 test('suspending the account, or changing its password, ends the refresh token at once', async () => {
   const { refreshToken } = await t.person('dora');
   const { rows } = await t.db.pool.query<{ uid: string }>("select uid from identity.users where username = 'dora'");

@@ -5,7 +5,7 @@ import type { Member } from './access.ts';
 import { created, done, inWords } from './answer.ts';
 import { badRequest, textOf } from './body.ts';
 import type { Directory } from './directory.ts';
-import { assertName } from './names.ts';
+import { assertName, isName } from './names.ts';
 import type { Routes } from './route.ts';
 
 /** The name of the token that a service gets here. */
@@ -100,6 +100,7 @@ export function serviceRoutes(
     async handle({ who, body }) {
       const name = textOf(body(), 'name');
       if (name === '') throw badRequest('Service name not defined');
+      if (!isName(name)) return done;
       const { organization, granter, origin } = who;
       try {
         await db.transaction((tx) => services.deleteService(tx, { organization, name, granter, origin }));

@@ -71,6 +71,10 @@ export function createSignUp(deps: {
         });
       }
       await admit(signUpThrottle, username.slice(0, 256), origin, 'user.sign_up_refused');
+      const { status } = await db.read((tx) => identity.organizations.getOrganization(tx, signUpOrganization));
+      if (status !== 'active') {
+        throw new AppError('identity.not_active', { detail: 'Nobody can sign up here at the moment.' });
+      }
       const passwordHash = await identity.passwords.hashNew(password, [username, signUpOrganization]);
       await db.transaction(async (tx) => {
         const user = await identity.users.createUser(tx, {

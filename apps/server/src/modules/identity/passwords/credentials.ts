@@ -23,6 +23,8 @@ export interface OfferedCredentials {
   password: string;
   /** For a member of several organizations: which one to act in; if absent, the one that has the account. */
   organization?: string | undefined;
+  /** When that does not decide it, take the first: for a layer whose sessions act in all of a user's organizations. */
+  anyOrganization?: boolean;
   origin: Origin;
   /** Record a success here (`user.signed_in`): for sign-ins whose session begins elsewhere, or never. */
   recordSuccess?: boolean;
@@ -64,7 +66,7 @@ export function createCredentials(deps: {
     });
 
   /** Why the right password does not help, and where it leads otherwise. */
-  const choose = async (tx: Tx, user: User, organization: string | undefined) => {
+  const choose = async (tx: Tx, user: User, { organization, anyOrganization = false }: OfferedCredentials) => {
     if (user.status !== 'active') return { reason: `user_${user.status}` };
     const memberships = await listMemberships(tx, user.uid);
     if (organization !== undefined) {
@@ -76,12 +78,12 @@ export function createCredentials(deps: {
     if (home) return { membership: home };
     const [only, ...others] = memberships;
     if (!only) return { reason: 'not_a_member' };
-    if (others.length === 0) return { membership: only };
+    if (others.length === 0 || anyOrganization) return { membership: only };
     return { reason: 'organization_required', choices: memberships.map((one) => one.organization) };
   };
 
   const judge = async (offered: OfferedCredentials): Promise<Verdict> => {
-    const { username, password, organization, origin, recordSuccess = false } = offered;
+    const { username, password, origin, recordSuccess = false } = offered;
     const key = usernameKey(username);
     const attempt: Attempt = { subject: key, address: origin.address };
     const found = key === '' ? undefined : await db.read((tx) => findCredential(tx, key));
@@ -98,7 +100,7 @@ export function createCredentials(deps: {
       await findUserForUpdate(tx, found.user.uid);
       const current = (await findCredential(tx, key)) ?? found;
       const stale = current.user.uid !== found.user.uid || current.hash !== found.hash;
-      const choice = stale ? { reason: 'password_changed' } : await choose(tx, current.user, organization);
+      const choice = stale ? { reason: 'password_changed' } : await choose(tx, current.user, offered);
       const { membership } = choice;
       await noteSignIn(tx, found.user.uid, now, membership !== undefined);
       if (!membership) {

@@ -124,13 +124,18 @@ export function createSessionService(deps: {
   const begin = async <T>(
     input: SignIn,
     origin: Origin,
-    options: { absoluteSeconds: number; also: (tx: Tx, session: BegunSession) => Promise<T> },
+    options: {
+      absoluteSeconds: number;
+      anyOrganization?: boolean;
+      also: (tx: Tx, session: BegunSession) => Promise<T>;
+    },
   ): Promise<{ claims: AccessTokenClaims; result: T }> => {
     const { username, password } = await read(input);
     const verdict = await deps.credentials.verifyCredentials({
       username,
       password,
       organization: input.organization,
+      anyOrganization: options.anyOrganization ?? false,
       origin,
     });
     if (!verdict.ok) throw verdict.error;
@@ -222,7 +227,7 @@ export function createSessionService(deps: {
     ): Promise<{ accessToken: string; result: T }> {
       const { username, password, seconds, also } = input;
       const signIn = { username, password, audience: [issuer] };
-      const { claims, result } = await begin(signIn, origin, { absoluteSeconds: seconds, also });
+      const { claims, result } = await begin(signIn, origin, { absoluteSeconds: seconds, anyOrganization: true, also });
       return { accessToken: await tokens.sign(claims), result };
     },
 
