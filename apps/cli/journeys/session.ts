@@ -1,5 +1,5 @@
 /** A server process on a database of its own, and the real program at its side. For the tests of this folder. */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -8,8 +8,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createEmptyTestDatabase } from '@gatehouse/testkit';
 
-const root = fileURLToPath(new URL('../../..', import.meta.url));
-const launcher = join(root, 'apps/cli/bin/gatehouse.js');
+/** The repository. */
+export const root = fileURLToPath(new URL('../../..', import.meta.url));
+/** The program as it is installed. */
+export const launcher = join(root, 'apps/cli/bin/gatehouse.js');
 
 /** How a command ended. */
 export interface Ended {
@@ -48,6 +50,10 @@ export interface ServerUnderTest {
   readonly folder: string;
   /** Runs a command against the server, in the folder, with the credentials kept there. */
   gatehouse(args: string, options?: { stdin?: string; env?: Record<string, string> }): Promise<Ended>;
+  /** Ends the process, by SIGKILL unless told otherwise; its database stays. */
+  down(signal?: NodeJS.Signals): Promise<void>;
+  /** Starts it again where it was. */
+  up(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -57,29 +63,39 @@ export async function startServer(): Promise<ServerUnderTest> {
   const database = await createEmptyTestDatabase();
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
-  const child = spawn(process.execPath, [join(root, 'apps/server/src/main.ts')], {
-    cwd: folder,
-    env: {
-      PATH: process.env['PATH'] ?? '',
-      GATEHOUSE_PORT: String(port),
-      GATEHOUSE_DATA_DIR: join(folder, 'data'),
-      GATEHOUSE_DATABASE_URL: database.connectionString,
-      GATEHOUSE_ADMIN_USERNAME: operator.username,
-      GATEHOUSE_ADMIN_PASSWORD: operator.password,
-      GATEHOUSE_LOG_LEVEL: 'warn',
-    },
-  });
-  const ended = once(child, 'exit');
-  let said = '';
-  await new Promise<void>((resolve, reject) => {
-    const read = (chunk: Buffer) => {
-      said += chunk.toString();
-      if (said.includes('Gatehouse is ready')) resolve();
-    };
-    child.stdout.on('data', read);
-    child.stderr.on('data', read);
-    child.once('exit', (code) => reject(new Error(`the server ended with ${code}:\n${said}`)));
-  });
+  let child: ChildProcess | undefined;
+  const up = async () => {
+    const started = spawn(process.execPath, [join(root, 'apps/server/src/main.ts')], {
+      cwd: folder,
+      env: {
+        PATH: process.env['PATH'] ?? '',
+        GATEHOUSE_PORT: String(port),
+        GATEHOUSE_DATA_DIR: join(folder, 'data'),
+        GATEHOUSE_DATABASE_URL: database.connectionString,
+        GATEHOUSE_ADMIN_USERNAME: operator.username,
+        GATEHOUSE_ADMIN_PASSWORD: operator.password,
+        GATEHOUSE_LOG_LEVEL: 'warn',
+      },
+    });
+    child = started;
+    let said = '';
+    await new Promise<void>((resolve, reject) => {
+      const read = (chunk: Buffer) => {
+        said += chunk.toString();
+        if (said.includes('Gatehouse is ready')) resolve();
+      };
+      started.stdout.on('data', read);
+      started.stderr.on('data', read);
+      started.once('exit', (code) => reject(new Error(`the server ended with ${code}:\n${said}`)));
+    });
+  };
+  const down = async (signal: NodeJS.Signals) => {
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, 'exit');
+    child.kill(signal);
+    await ended;
+  };
+  await up();
   return {
     url,
     folder,
@@ -89,9 +105,10 @@ export async function startServer(): Promise<ServerUnderTest> {
         env: { GATEHOUSE_URL: url, GATEHOUSE_CONFIG_DIR: join(folder, 'config'), ...env },
         ...(stdin === undefined ? {} : { stdin }),
       }),
+    up,
+    down: (signal = 'SIGKILL') => down(signal),
     async stop() {
-      child.kill('SIGTERM');
-      await ended;
+      await down('SIGTERM');
       await database.drop();
       await rm(folder, { recursive: true });
     },
@@ -99,7 +116,7 @@ export async function startServer(): Promise<ServerUnderTest> {
 }
 
 /** A port that nothing listens on. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const probe = createServer().listen(0, '127.0.0.1');
   await once(probe, 'listening');
   const { port } = probe.address() as { port: number };

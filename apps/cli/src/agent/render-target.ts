@@ -23,6 +23,7 @@ export function renderTarget(
   valuesOf: (namespace: string) => Readonly<Record<string, unknown>>,
 ): RenderedTarget {
   const values: TemplateValues = { namespaces: target.namespaces.map((name) => ({ name, values: valuesOf(name) })) };
+  const files = target.files.map((file) => renderFile(target, file, values));
   const environment: Record<string, string> = {};
   for (const [name, template] of target.command?.environment ?? []) {
     environment[name] = explained(`target ${target.name}, environment ${name}`, () => template.render(values));
@@ -30,7 +31,7 @@ export function renderTarget(
       throw new RenderError(`target ${target.name}, environment ${name}: has the character U+0000`);
     }
   }
-  return { files: target.files.map((file) => renderFile(target, file, values)), environment };
+  return { files, environment };
 }
 
 function renderFile(target: Target, file: TargetFile, values: TemplateValues): RenderedFile {

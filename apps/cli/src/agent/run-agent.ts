@@ -50,7 +50,7 @@ export async function runAgent({
     });
     await session.ready;
     if (!once) {
-      say.info(`${file.targets.length} targets are up to date`);
+      say.info(file.targets.length === 1 ? '1 target is up to date' : `${file.targets.length} targets are up to date`);
       await told;
     }
   };

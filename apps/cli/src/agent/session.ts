@@ -135,7 +135,8 @@ function createStatusListener({
     if (rejected && refusal !== undefined && isNew(`${namespace} rejected`, refusal)) {
       if (rejected.version !== undefined)
         void reports?.report(namespace, rejected.version, 'rejected', rejected.reason);
-      if (version !== undefined) say.warning(`${rejected.reason} ${namespace} ${version} stays in use.`);
+      if (version !== undefined)
+        say.warning(`${rejected.reason.replace(/\.$/, '')}; ${namespace} ${version} stays in use`);
     }
     if (state === 'away' && error) {
       const goesOn =
