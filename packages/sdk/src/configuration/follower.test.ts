@@ -103,6 +103,25 @@ describe('a follower', () => {
     assert.throws(() => follower.current('third'), /not followed/);
   });
 
+  it('follows many namespaces without a warning', async () => {
+    const warnings: string[] = [];
+    const listen = (warning: Error) => warnings.push(warning.message);
+    process.on('warning', listen);
+    try {
+      const namespaces = Array.from({ length: 40 }, (_, index) => `n-${index}`);
+      for (const namespace of namespaces) server.publish({ A: 1 }, namespace);
+      const { follower } = await follow({ namespaces });
+      await follower.ready;
+      await until('all wait', () => server.requests.filter(({ line }) => line.includes('wait=60')).length >= 40);
+      await new Promise((resolve) => {
+        setImmediate(resolve);
+      });
+      assert.deepEqual(warnings, []);
+    } finally {
+      process.off('warning', listen);
+    }
+  });
+
   it('does not throttle itself into a storm when a proxy does not let it wait', async () => {
     server.publish({ A: 1 });
     server.before = (line) => (line.includes('wait=') ? { status: 304 } : undefined);

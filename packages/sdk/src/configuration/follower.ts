@@ -2,6 +2,7 @@
  * Follows namespaces: learns of new versions, fetches and verifies them, hands them over, and keeps the last good one
  * for the time when the server is away.
  */
+import { setMaxListeners } from 'node:events';
 import { type Clock, systemClock } from '../clock.ts';
 import { GatehouseError, isGatehouseError } from '../errors.ts';
 import type { HttpOptions } from '../http/request.ts';
@@ -113,6 +114,8 @@ export function createFollower(options: FollowerOptions): Follower {
     }
   }
   const closing = new AbortController();
+  // One listener for each request under way, two at most in each namespace: no leak, however many there are.
+  setMaxListeners(0, closing.signal);
   const source = createBundleSource({ identity, clock, http: options });
   let rotationTriedMs = clock.now().getTime() - rotationTryMilliseconds;
 
