@@ -246,6 +246,13 @@ test('an endpoint that never answers does not hold up another one', async () => 
   assert.equal(black.received.length, 4);
 });
 
+test('attempts are counted by how they ended', async () => {
+  const text = await t.metrics.registry.metrics();
+  for (const result of ['delivered', 'failed', 'dead']) {
+    assert.match(text, new RegExp(`gatehouse_webhook_attempts_total\\{result="${result}"\\} [1-9]`));
+  }
+});
+
 test('what is older than 30 days is forgotten', async () => {
   t.clock.advance(31 * 24 * 3600);
   await t.modules.webhooks.purge();

@@ -69,6 +69,11 @@ test('who rotated a key is the operators’ matter; everybody hears that it was'
   assert.ok(!hears(listener({}), at(10n)), 'written before the webhook listened');
   assert.ok(!hears(listener({ organization: 'globex' }), at(11n)), 'another organization’s');
   assert.ok(hears(listener({ organization: 'globex' }), at(11n, rotated)));
+  const own = entry({ action: 'keys.rotated', organization: 'acme' });
+  assert.ok(
+    !hears(listener({ organization: 'globex' }), at(11n, own)),
+    'a keyring of one organization is its own matter',
+  );
   assert.ok(hears(listener({ organization: 'gatehouse' }), at(11n)));
   assert.ok(!hears(listener({ events: ['session.*', 'user.renamed'] }), at(11n)));
   assert.ok(!hears(listener({}), at(11n, entry({ action: 'token.issued' }))));

@@ -13,8 +13,11 @@ import { platformOrganization, type Webhook } from './webhook.ts';
 /** The names of all events. */
 export const eventNames: readonly EventName[] = Object.keys(eventTable) as EventName[];
 
-/** Events that concern all organizations. */
-export const everybodysEvents: readonly EventName[] = eventNames.filter(concernsEverybody);
+/** Events that concern all organizations when they are about what is the platform's. */
+export const everybodysEvents: readonly EventName[] = eventNames.filter((name) => {
+  const description: EventDescription = eventTable[name];
+  return description.everybody === true;
+});
 
 /** An event as it is sent: the exact text that is signed, the same for every endpoint and at each attempt. */
 export interface WebhookEvent {
@@ -39,12 +42,13 @@ export function hears(listener: Listener, { position, entry }: RelayedEntry): bo
   const reaches =
     listener.organization === platformOrganization ||
     listener.organization === entry.organization ||
-    concernsEverybody(entry.action);
+    concernsEverybody(entry);
   return reaches && listener.events.some((pattern) => matchesEvent(pattern, entry.action));
 }
 
 /** The event of an entry: ids, names and numbers only. Reasons, addresses and other typed text stay in the audit trail. */
-export function eventOf({ action, ...entry }: RelayedEntry['entry']): WebhookEvent {
+export function eventOf(entry: RelayedEntry['entry']): WebhookEvent {
+  const { action } = entry;
   const description: EventDescription | undefined = isEventName(action) ? eventTable[action] : undefined;
   const picked = (description?.data ?? []).flatMap((name): [string, JsonValue][] => {
     const value = Object.hasOwn(entry.details, name) ? entry.details[name] : undefined;
@@ -55,7 +59,7 @@ export function eventOf({ action, ...entry }: RelayedEntry['entry']): WebhookEve
     sequence: entry.sequence,
     organization: entry.organization,
     // Who it was at the operators is not every organization's business.
-    ...(description?.everybody ? {} : { actor: { ...entry.actor } }),
+    ...(concernsEverybody(entry) ? {} : { actor: { ...entry.actor } }),
     ...(entry.target ? { target: { ...entry.target } } : {}),
     outcome: entry.outcome,
     ...Object.fromEntries(picked),
@@ -78,7 +82,6 @@ export function unknownPatterns(patterns: readonly string[]): string[] {
   return patterns.filter((pattern) => !eventNames.some((event) => matchesEvent(pattern, event)));
 }
 
-function concernsEverybody(name: EventName): boolean {
-  const description: EventDescription = eventTable[name];
-  return description.everybody === true;
+function concernsEverybody({ action, organization }: RelayedEntry['entry']): boolean {
+  return organization === platformOrganization && (everybodysEvents as readonly string[]).includes(action);
 }

@@ -21,6 +21,7 @@ import {
   type Db,
   type Jobs,
   type Logger,
+  type Metrics,
   type Random,
 } from '../../../kernel/index.ts';
 import type { AppendEntry } from './audit-trail.ts';
@@ -42,6 +43,7 @@ export interface WebhooksDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  readonly metrics: Pick<Metrics, 'registry'>;
   readonly jobs: Pick<Jobs, 'cron'>;
   readonly audit: { readonly append: AppendEntry; readonly onSealed: (listener: () => void) => void };
   readonly sealing: SecretSealing;

@@ -47,7 +47,8 @@ const entriesStatement = {
     from audit.seals s join audit.entries e on e.position = s.position
     where s.sequence > $1 and s.sequence <= $2 and e.action = any ($3) and exists (
       select from audit.webhooks w where ${listening}
-        and (w.organization in ('${platformOrganization}', e.organization) or e.action = any ($4)))
+        and (w.organization in ('${platformOrganization}', e.organization)
+          or (e.action = any ($4) and e.organization = '${platformOrganization}')))
     order by s.sequence`,
 };
 interface EntryRow {

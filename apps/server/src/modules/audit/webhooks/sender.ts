@@ -1,3 +1,4 @@
+import { Counter } from 'prom-client';
 import {
   addSeconds,
   type Clock,
@@ -6,6 +7,7 @@ import {
   FetchRefused,
   type GuardedFetch,
   type Logger,
+  type Metrics,
   type Random,
 } from '../../../kernel/index.ts';
 import type { AppendEntry } from './audit-trail.ts';
@@ -49,11 +51,18 @@ export function createSender(deps: {
   clock: Clock;
   random: Pick<Random, 'id' | 'bytes'>;
   log: Logger;
+  metrics: Pick<Metrics, 'registry'>;
   append: AppendEntry;
   fetch: GuardedFetch;
   secrets: Pick<WebhookSecrets, 'openValid'>;
 }): Sender {
   const { db, clock, random, log, append, fetch, secrets } = deps;
+  const ended = new Counter({
+    name: 'gatehouse_webhook_attempts_total',
+    help: 'Attempts to deliver to a webhook: delivered, failed (tried again), dead (tried no more)',
+    labelNames: ['result'],
+    registers: [deps.metrics.registry],
+  });
   const inFlight = new Map<string, ClaimedDelivery>();
   const attempts = new Set<Promise<void>>();
   let stopped = false;
@@ -99,7 +108,7 @@ export function createSender(deps: {
       if (ending.ok) {
         await noteSuccess(tx, webhookId);
         await finishAttempt(tx, delivery, { state: 'delivered', status: ending.status });
-        return;
+        return 'delivered';
       }
       const now = clock.now();
       const { status, error } = ending;
@@ -108,13 +117,14 @@ export function createSender(deps: {
       const delay = retryDelaySeconds(delivery.attempts, (random.bytes(1)[0] ?? 0) / 255);
       const next = dead ? {} : { nextAttemptAt: addSeconds(now, delay) };
       await finishAttempt(tx, delivery, { state: dead ? 'dead' : 'waiting', status, error, ...next });
-      if (!webhook) return;
+      const result = dead ? 'dead' : 'failed';
+      if (!webhook) return result;
       const failingSeconds = (now.getTime() - webhook.failingSince.getTime()) / 1000;
       const reason: DisabledReason | undefined =
         status === 410 ? 'gone' : failingSeconds >= disableAfterSeconds ? 'failing' : undefined;
       if (reason === undefined) {
         await holdWebhook(tx, webhookId, addSeconds(now, holdSeconds(webhook.failures)));
-        return;
+        return result;
       }
       await disableWebhook(tx, webhookId, reason, now);
       await buryWaiting(tx, webhookId, 'the webhook was disabled');
@@ -127,12 +137,14 @@ export function createSender(deps: {
         details: { cause: reason },
       });
       log.warn({ webhook: webhookId, organization: webhook.organization, cause: reason }, 'a webhook was disabled');
+      return 'dead';
     });
 
   const begin = (delivery: ClaimedDelivery) => {
     inFlight.set(delivery.id, delivery);
     const work = attempt(delivery)
       .then((ending) => record(delivery, ending))
+      .then((result) => ended.inc({ result }))
       .catch((error: unknown) => {
         // Not recorded: when the lease ends it is sent again, which at-least-once allows.
         log.warn({ err: error, webhook: delivery.webhookId }, 'a webhook delivery was not recorded; it is sent again');
