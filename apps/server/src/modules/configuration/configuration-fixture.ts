@@ -37,8 +37,10 @@ export function pathOf(name: string): string {
 }
 
 /** Starts the fixture. */
-export async function createConfigurationFixture(): Promise<ConfigurationFixture> {
-  const t = await createAccountsFixture();
+export async function createConfigurationFixture(
+  options: Parameters<typeof createAccountsFixture>[0] = {},
+): Promise<ConfigurationFixture> {
+  const t = await createAccountsFixture(options);
   const made = await t.acme('POST', '/v1/services', { name: 'billing' });
   assert.equal(made.status, 201, made.raw.body);
   const as: ConfigurationFixture['as'] = (member, method, url, payload) =>

@@ -2,8 +2,8 @@
  * Configuration: namespaces of services, their immutable numbered versions, secret values, and how all of it reaches
  * the agents that keep processes in sync.
  *
- * Tables (schema `configuration`): namespaces, extensions, versions, secret_values, used_references; those of agents,
- * proposals and rollouts stand in their folders' front files.
+ * Tables (schema `configuration`): namespaces, extensions, versions, secret_values, used_references, client_secrets,
+ * proposals; those of agents and rollouts stand in their folders' front files.
  *
  * Invariants kept here: versions of a namespace are 1, 2, 3 … without gap or repeat, and never change; a version is
  * published against the newest one or not at all; what inherits or refers is published anew when its source changes, so
@@ -23,6 +23,8 @@ import { createAgents } from './agents/agents.ts';
 import { createDelivery } from './delivery/delivery.ts';
 import { namespaceRoutes } from './namespaces/namespace-routes.ts';
 import { createNamespaces } from './namespaces/namespace-service.ts';
+import { proposalRoutes } from './proposals/proposal-routes.ts';
+import { createProposals } from './proposals/proposal-service.ts';
 import { createRedisPublishing } from './redis/redis-publishing.ts';
 import { createClientSecrets } from './references/client-secrets.ts';
 import { createRollouts } from './rollouts/rollouts.ts';
@@ -81,6 +83,7 @@ export function createConfiguration(deps: ConfigurationDeps) {
   };
   const versions = createVersions({ ...deps, content, schemas, clientSecrets, queue, published });
   const refresh = createRefresh({ ...deps, queue, versions });
+  const proposals = createProposals({ ...deps, versions, clientSecrets });
   const { callers } = agents;
   const { redisUrl } = deps.settings;
   const redis = redisUrl === undefined ? undefined : createRedisPublishing({ ...deps, url: redisUrl });
@@ -101,8 +104,9 @@ export function createConfiguration(deps: ConfigurationDeps) {
       secretDeleting: clientSecrets.assertNotUsed,
     } satisfies ServiceHooks,
     routes(app: App): void {
-      namespaceRoutes({ db, namespaces, versions, services })(app);
-      versionRoutes({ db, namespaces, versions })(app);
+      namespaceRoutes({ db, namespaces, versions, services, proposals })(app);
+      versionRoutes({ db, namespaces, versions, proposals })(app);
+      proposalRoutes({ db, namespaces, proposals })(app);
       revealRoutes({ db, audit, namespaces, secretValues })(app);
       agents.routes(app);
       delivery.routes(app);

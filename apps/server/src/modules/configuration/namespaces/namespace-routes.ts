@@ -3,6 +3,8 @@ import { Name, pageOf, strictObject } from '@gatehouse/contracts';
 import { Type } from 'typebox';
 import { type App, AppError, type Db, decodeCursor, pageFrom } from '../../../kernel/index.ts';
 import type { Identity } from '../../identity/index.ts';
+import type { Proposals } from '../proposals/proposal-service.ts';
+import { ProposalBody, proposalToWire } from '../proposals/proposal-wire.ts';
 import { writesClientSecret } from '../references/reference.ts';
 import type { Versions } from '../versions/version-service.ts';
 import { ConfigurationBody, Message } from '../versions/version-wire.ts';
@@ -28,11 +30,13 @@ export function namespaceRoutes({
   namespaces,
   versions,
   services,
+  proposals,
 }: {
   db: Db;
   namespaces: Namespaces;
   versions: Versions;
   services: Pick<Identity['services'], 'getService'>;
+  proposals: Pick<Proposals, 'propose'>;
 }) {
   return (app: App): void => {
     app.post(
@@ -40,7 +44,8 @@ export function namespaceRoutes({
       {
         config: { auth: { permission: 'configuration:write' } },
         schema: {
-          summary: 'Make a namespace; with a configuration also its version 1',
+          summary:
+            'Make a namespace; with a configuration also its version 1, or a proposal where a review is required',
           tags,
           operationId: 'createNamespace',
           body: strictObject({
@@ -51,39 +56,42 @@ export function namespaceRoutes({
             configuration: Type.Optional(ConfigurationBody),
             message: Type.Optional(Message),
           }),
-          response: { 201: NamespaceBody },
+          response: { 201: strictObject({ ...NamespaceBody.properties, proposal: Type.Optional(ProposalBody) }) },
         },
       },
       async (request, reply) => {
         const { principal, origin, body } = request;
         const written = body.configuration && readWritten(body.configuration as JsonObject);
-        if (written && !principal.permissions.has('configuration:publish')) {
+        const isProposal = body.review_required === true;
+        if (written && !isProposal && !principal.permissions.has('configuration:publish')) {
           throw new AppError('kernel.forbidden', {
             detail: 'Publishing its first version needs the permission configuration:publish. Leave configuration out.',
           });
         }
         const name = { organization: principal.organization, service: body.service, name: body.namespace };
         const made = await db.transaction(async (tx) => {
-          const { permissions } = principal;
           const namespace = await namespaces.createNamespace(tx, {
             ...name,
             settings: settingsOf(body),
-            permissions,
+            permissions: principal.permissions,
             origin,
-            clientSecretFor: written && writesClientSecret(written) ? principal : undefined,
+            clientSecretFor: written && !isProposal && writesClientSecret(written) ? principal : undefined,
           });
-          if (!written) return namespace;
-          const version = await versions.publishVersion(tx, {
-            namespace,
-            parentVersion: 0,
-            configuration: written,
-            granter: principal,
-            message: body.message,
-            origin,
-          });
-          return { ...namespace, latestVersion: version.version };
+          if (!written) return { namespace };
+          const common = { namespace, granter: principal, message: body.message, origin };
+          const content = { configuration: written, parentVersion: 0, mayReveal: false };
+          if (isProposal)
+            return { namespace, proposal: await proposals.propose(tx, { ...common, content, approved: false }) };
+          const { version } = await versions.publishVersion(tx, { ...common, ...content });
+          return { namespace: { ...namespace, latestVersion: version } };
         });
-        return reply.code(201).send(namespaceToWire(made));
+        const { namespace, proposal } = made;
+        return reply
+          .code(201)
+          .send({
+            ...namespaceToWire(namespace),
+            ...(proposal ? { proposal: proposalToWire(namespace, proposal) } : {}),
+          });
       },
     );
     app.get(

@@ -34,6 +34,8 @@ export interface Own {
   readonly own: StoredConfiguration;
   /** The secrets that were written in this request; all others are somebody's secrets. */
   readonly fresh: ReadonlyMap<string, JsonValue>;
+  /** Those of them that were sealed now: no version has them yet. */
+  readonly sealedKeys: readonly string[];
 }
 
 /** Turns what was written into what is stored, and what is stored into what agents get. */
@@ -95,6 +97,7 @@ export function createContent(deps: {
     ): Promise<Own> {
       const own: Record<string, JsonValue> = {};
       const fresh = new Map<string, JsonValue>();
+      const sealedKeys: string[] = [];
       const errors: FieldError[] = [];
       const opened = mayCompare && parent ? await secretValues.open(tx, namespace, parent.own) : new Map();
       const inherited = parent === undefined ? new Set<string>() : await keysOfBases(tx, namespace, parent);
@@ -115,10 +118,11 @@ export function createContent(deps: {
           const secret = isSame ? before : await secretValues.seal(tx, namespace, value.value);
           own[key] = secret as unknown as JsonValue;
           fresh.set(key, value.value);
+          if (!isSame) sealedKeys.push(key);
         } else own[key] = markerOf(value);
       }
       if (errors.length > 0) throw invalid(errors);
-      return { own, fresh };
+      return { own, fresh, sealedKeys };
     },
 
     /**

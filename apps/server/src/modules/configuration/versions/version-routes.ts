@@ -1,10 +1,16 @@
 import { diffConfigurations } from '@gatehouse/configuration';
 import { type JsonObject, Name, pageOf, strictObject } from '@gatehouse/contracts';
+import type { FastifyReply } from 'fastify';
 import { Type } from 'typebox';
-import { type App, type Db, decodeCursor, pageFrom } from '../../../kernel/index.ts';
+import { type App, AppError, type Db, decodeCursor, type Principal, pageFrom } from '../../../kernel/index.ts';
+import type { Namespace } from '../namespaces/namespace.ts';
 import type { Namespaces } from '../namespaces/namespace-service.ts';
 import { LabelledPageQuery, Labels, labelOf } from '../namespaces/namespace-wire.ts';
+import type { Proposal } from '../proposals/proposal.ts';
+import type { Proposals } from '../proposals/proposal-service.ts';
+import { ProposedBody, PublishAt, proposalToWire } from '../proposals/proposal-wire.ts';
 import { toVisible } from '../values/secret-values.ts';
+import type { Version } from './version.ts';
 import { noSuchVersion, type Versions } from './version-service.ts';
 import { findVersion, listVersions } from './version-store.ts';
 import {
@@ -22,6 +28,12 @@ const tags = ['configuration'];
 const params = strictObject({ service: Name, namespace: Name });
 const versionParams = strictObject({ service: Name, namespace: Name, version: VersionNumber });
 const ParentVersion = Type.Integer({ minimum: 0, maximum: 999_999_999, description: 'the version it was made from' });
+const laterFields = {
+  message: Type.Optional(Message),
+  labels: Type.Optional(Labels),
+  publish_at: Type.Optional(PublishAt),
+  propose: Type.Optional(Type.Boolean({ description: 'another person, who may publish, publishes it' })),
+};
 const ChangeBody = Type.Object({
   created: Type.Record(Type.String(), Type.Unknown()),
   changed: Type.Record(Type.String(), strictObject({ from: Type.Unknown(), to: Type.Unknown() })),
@@ -29,7 +41,17 @@ const ChangeBody = Type.Object({
 });
 
 /** Versions of a namespace: publishing, reading, comparing, going back. */
-export function versionRoutes({ db, namespaces, versions }: { db: Db; namespaces: Namespaces; versions: Versions }) {
+export function versionRoutes({
+  db,
+  namespaces,
+  versions,
+  proposals,
+}: {
+  db: Db;
+  namespaces: Namespaces;
+  versions: Versions;
+  proposals: Pick<Proposals, 'propose'>;
+}) {
   const nameOf = (request: {
     principal: { organization: string };
     params: { service: string; namespace: string };
@@ -50,40 +72,40 @@ export function versionRoutes({ db, namespaces, versions }: { db: Db; namespaces
     app.post(
       '/v1/services/:service/:namespace',
       {
-        config: { auth: { permission: 'configuration:publish' } },
+        config: { auth: { permission: 'configuration:write' } },
         schema: {
-          summary: 'Publish a new version',
+          summary: 'Publish a new version, or propose one',
           description:
-            'parent_version, or the header If-Match, names the newest version; 409 names both when there is a newer one.',
+            'parent_version, or the header If-Match, names the newest version; 409 names both when there is a newer one. ' +
+            'Publishing needs configuration:publish. Where a review is required, with propose or with publish_at, the ' +
+            'answer is 202 with a proposal.',
           tags,
           operationId: 'publishVersion',
           params,
           body: strictObject({
             parent_version: Type.Optional(ParentVersion),
             configuration: ConfigurationBody,
-            message: Type.Optional(Message),
-            labels: Type.Optional(Labels),
+            ...laterFields,
           }),
-          response: { 201: VersionBody },
+          response: { 201: VersionBody, 202: ProposedBody },
         },
       },
       async (request, reply) => {
         const { principal, origin, body } = request;
         const parentVersion = parentVersionOf(body.parent_version, request.headers['if-match']);
         const configuration = readWritten(body.configuration as JsonObject);
-        const version = await db.transaction(async (tx) =>
-          versions.publishVersion(tx, {
-            namespace: await namespaces.getNamespace(tx, nameOf(request)),
-            parentVersion,
-            configuration,
-            granter: principal,
-            mayReveal: principal.permissions.has('configuration:reveal'),
-            message: body.message,
-            labels: body.labels,
-            origin,
-          }),
-        );
-        return reply.code(201).header('etag', `"${version.version}"`).send(versionToWire(version));
+        const mayReveal = principal.permissions.has('configuration:reveal');
+        const { message, labels } = body;
+        const common = { granter: principal, origin, message, labels };
+        const done = await db.transaction(async (tx) => {
+          const namespace = await namespaces.getNamespace(tx, nameOf(request));
+          const later = laterOf(namespace, principal, body);
+          const input = { namespace, parentVersion, configuration, mayReveal };
+          return later
+            ? { namespace, proposal: await proposals.propose(tx, { ...common, ...later, namespace, content: input }) }
+            : { namespace, version: await versions.publishVersion(tx, { ...common, ...input }) };
+        });
+        return send(reply, done);
       },
     );
     app.get(
@@ -183,36 +205,59 @@ export function versionRoutes({ db, namespaces, versions }: { db: Db; namespaces
     app.post(
       '/v1/services/:service/:namespace/rollback',
       {
-        config: { auth: { permission: 'configuration:publish' } },
+        config: { auth: { permission: 'configuration:write' } },
         schema: {
-          summary: 'Publish the content of an older version as a new one',
+          summary: 'Publish the content of an older version as a new one, or propose to',
           tags,
           operationId: 'rollBack',
           params,
           body: strictObject({
             version: Type.Integer({ minimum: 1, maximum: 999_999_999, description: 'the version to restore' }),
             parent_version: Type.Optional(ParentVersion),
-            message: Type.Optional(Message),
-            labels: Type.Optional(Labels),
+            ...laterFields,
           }),
-          response: { 201: VersionBody },
+          response: { 201: VersionBody, 202: ProposedBody },
         },
       },
       async (request, reply) => {
-        const { origin, principal, body } = request;
-        const version = await db.transaction(async (tx) =>
-          versions.rollback(tx, {
-            granter: principal,
-            namespace: await namespaces.getNamespace(tx, nameOf(request)),
-            restores: body.version,
-            parentVersion: body.parent_version,
-            message: body.message,
-            labels: body.labels,
-            origin,
-          }),
-        );
-        return reply.code(201).header('etag', `"${version.version}"`).send(versionToWire(version));
+        const { principal, origin, body } = request;
+        const { version: restores, parent_version: parentVersion, message, labels } = body;
+        const common = { granter: principal, origin, message, labels };
+        const done = await db.transaction(async (tx) => {
+          const namespace = await namespaces.getNamespace(tx, nameOf(request));
+          const later = laterOf(namespace, principal, body);
+          const content = { restores, parentVersion };
+          return later
+            ? { namespace, proposal: await proposals.propose(tx, { ...common, ...later, namespace, content }) }
+            : { namespace, version: await versions.rollback(tx, { ...common, ...content, namespace }) };
+        });
+        return send(reply, done);
       },
     );
   };
+}
+
+/** 201 with the version, or 202 with what will be one. */
+function send(reply: FastifyReply, done: { namespace: Namespace; version?: Version; proposal?: Proposal }) {
+  if (done.proposal) return reply.code(202).send({ proposal: proposalToWire(done.namespace, done.proposal) });
+  if (!done.version) throw new Error('configuration: neither a version nor a proposal');
+  const { version } = done.version;
+  return reply.code(201).header('etag', `"${version}"`).send(versionToWire(done.version));
+}
+
+/** How it is published if not at once; undefined when it is. 403 for who may neither publish nor asked to propose. */
+function laterOf(
+  namespace: Namespace,
+  principal: Principal,
+  body: { propose?: boolean; publish_at?: string },
+): { approved: boolean; publishAt: Date | undefined } | undefined {
+  const isProposal = namespace.reviewRequired || body.propose === true;
+  if (!isProposal && !principal.permissions.has('configuration:publish')) {
+    throw new AppError('kernel.forbidden', {
+      detail:
+        'Publishing needs the permission configuration:publish. With "propose": true somebody who has it can publish it.',
+    });
+  }
+  const publishAt = body.publish_at === undefined ? undefined : new Date(body.publish_at);
+  return isProposal || publishAt !== undefined ? { approved: !isProposal, publishAt } : undefined;
 }

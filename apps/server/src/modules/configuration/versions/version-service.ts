@@ -34,6 +34,8 @@ interface Publication {
   /** Who wrote it, when that is not who publishes it. */
   readonly author?: string | undefined;
   readonly cause?: JsonObject | undefined;
+  /** A second person has agreed; without that a namespace that wants it refuses. */
+  readonly reviewed?: boolean | undefined;
 }
 
 /** A new configuration of a namespace. */
@@ -50,6 +52,8 @@ export interface NewVersion extends Publication {
 /** A configuration that was stored before, with a proposal. */
 export interface StoredVersion extends Publication {
   readonly parentVersion: number;
+  /** Runs when the namespace is locked, before anything is written. */
+  readonly whenLocked?: (tx: Tx) => Promise<void>;
   readonly own: StoredConfiguration;
 }
 
@@ -58,6 +62,7 @@ export interface Rollback extends Publication {
   readonly restores: number;
   readonly parentVersion?: number | undefined;
   readonly kind?: 'rollback' | 'automatic_rollback';
+  readonly whenLocked?: (tx: Tx) => Promise<void>;
 }
 
 /** Told in the publishing transaction, after the version is written. */
@@ -67,7 +72,7 @@ export type Published = (
 ) => Promise<void>;
 
 /** What a version is made of. */
-interface NewContent extends Omit<Publication, 'namespace' | 'granter'> {
+interface NewContent extends Omit<Publication, 'namespace' | 'granter' | 'reviewed'> {
   readonly own: StoredConfiguration;
   readonly draft: Draft;
   readonly parentVersion: number;
@@ -220,6 +225,7 @@ export function createVersions(deps: {
     async publishVersion(tx: Tx, input: NewVersion): Promise<Version> {
       if (writesClientSecret(input.configuration)) await ensureClientSecret(tx, input);
       const namespace = await lock(tx, input.namespace.id);
+      assertReviewed(namespace, input.reviewed);
       const { parentVersion, previous, parent } = await stateOf(
         tx,
         namespace,
@@ -250,10 +256,26 @@ export function createVersions(deps: {
       return { ...made, namespace, parentVersion };
     },
 
+    /** Judges a rollback that may be published later. */
+    async prepareRollback(
+      tx: Tx,
+      input: { namespace: Pick<Namespace, 'id'>; restores: number; parentVersion?: number | undefined },
+    ): Promise<{ namespace: Namespace; parentVersion: number }> {
+      const namespace = await lock(tx, input.namespace.id);
+      const { parentVersion } = await stateOf(tx, namespace, input.parentVersion ?? 'latest');
+      const restored = await findVersion(tx, namespace.id, input.restores);
+      if (!restored) throw noSuchVersion(input.restores, namespace.latestVersion);
+      if (!refersToClientSecret(restored.own))
+        assertFits(namespace, (await restore(tx, namespace, input.restores)).draft);
+      return { namespace, parentVersion };
+    },
+
     /** Publishes what {@link prepare} stored. Its secrets are looked at no more: they are another person's. */
     async publishStored(tx: Tx, input: StoredVersion): Promise<Version> {
       if (refersToClientSecret(input.own)) await ensureClientSecret(tx, input);
       const namespace = await lock(tx, input.namespace.id);
+      await input.whenLocked?.(tx);
+      assertReviewed(namespace, input.reviewed);
       const { parentVersion, previous } = await stateOf(tx, namespace, input.parentVersion);
       const draft = await content.compose(tx, namespace, input.own, { previous });
       assertFits(namespace, draft);
@@ -273,6 +295,8 @@ export function createVersions(deps: {
         await ensureClientSecret(tx, { ...input, granter });
       }
       const namespace = await lock(tx, input.namespace.id);
+      await input.whenLocked?.(tx);
+      if (kind === 'rollback') assertReviewed(namespace, input.reviewed);
       const latest = namespace.latestVersion;
       if (input.parentVersion !== undefined && input.parentVersion !== latest) {
         throw versionConflict(input.parentVersion, latest);
@@ -321,6 +345,14 @@ export function schemaViolated(errors: readonly FieldError[]): AppError {
   return new AppError('configuration.schema_violated', {
     detail: first ? `${first.field || 'The configuration'} ${first.rule}` : 'The configuration does not fit.',
     errors,
+  });
+}
+
+/** Refuses, with 409, what nobody else has looked at, where somebody has to. */
+function assertReviewed(namespace: Namespace, reviewed: boolean | undefined): void {
+  if (!namespace.reviewRequired || reviewed === true) return;
+  throw new AppError('configuration.review_required', {
+    detail: 'Propose it at the routes of the namespace; another person publishes the proposal.',
   });
 }
 

@@ -34,7 +34,7 @@ const summaryFields = {
   parent_version: Type.Integer({ description: '0 for the first version' }),
   kind: Type.Enum(['author', 'rollback', 'refresh', 'automatic_rollback']),
   restores: Type.Optional(Type.Integer({ description: 'the version whose content a rollback published again' })),
-  cause: Type.Optional(Type.Unknown({ description: 'why Gatehouse published it by itself' })),
+  cause: Type.Optional(Type.Unknown({ description: 'what led to it: a base, a key, a rollout, a proposal' })),
   message: Type.Optional(Type.String()),
   labels: Type.Record(Type.String(), Type.String()),
   content_hash: Type.String(),
