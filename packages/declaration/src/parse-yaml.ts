@@ -31,7 +31,8 @@ export function parseYaml(text: string, file: string): ParsedYaml {
     uniqueKeys: true,
     prettyErrors: false,
     schema: 'core',
-    logLevel: 'silent',
+    // Not 'silent', with which a second document would be passed over without a word.
+    logLevel: 'error',
   });
   const fault = document.errors[0] ?? document.warnings[0];
   if (fault)

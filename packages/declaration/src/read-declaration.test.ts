@@ -333,5 +333,6 @@ test('broken, oversized, deep and self-repeating YAML is refused before it costs
     }),
   ].join('\n');
   assert.match((await refusal(bomb))[0] ?? '', /repeats too much by aliases/);
+  assert.match((await refusal('organizations: {}\n---\norganizations: {}\n'))[0] ?? '', /multiple documents/);
   await assert.rejects(readDeclaration(join(folder, 'nowhere.yaml')), /nowhere.yaml: does not exist; check the path/);
 });
