@@ -44,7 +44,7 @@ export function configExportCommand(parent: Command, cli: Cli): void {
     const text = exportText(cli, format, configuration);
     if (file === undefined) {
       if (cli.output.isJson()) cli.output.json({ version: present.version, configuration });
-      else cli.output.line(text.replace(/\n$/, ''));
+      else cli.output.line(cli.output.safe(text.replace(/\n$/, '')));
       return;
     }
     await writeOwn(file, text);

@@ -11,7 +11,7 @@ import type { Present, Remote } from './remote.ts';
 import { changeCount, changeLines, maskedChange } from './value-text.ts';
 
 /** How often a change is put on top of what others published in the meantime. */
-const maxTries = 20;
+const maxTries = 50;
 
 /** The members of a request that the options make. */
 export function publicationOf({ message, label = [], at }: PublishOptions) {

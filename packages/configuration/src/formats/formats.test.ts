@@ -195,7 +195,10 @@ const refusals: readonly [ConfigurationFormat, string, number, RegExp][] = [
   ['json', '{"A":1} x', 1, /goes on after its end/],
   ['json', '', 1, /is empty/],
   ['json', `{"A":${'['.repeat(40)}${']'.repeat(40)}}`, 1, /deeper than 32/],
-  ['yaml', 'A: 1\nB: 2\nA: 3', 3, /not YAML as we accept it/],
+  ['yaml', 'A: 1\nB: 2\nA: 3', 3, /^A is set in line 1 already/],
+  ['yaml', 'A: {b: 1,\n b: 2}', 2, /^b is set in line 1 already/],
+  ['yaml', '? A\n: 1', 1, /written with \?/],
+  ['yaml', `A: ${'['.repeat(2000)}`, 1, /deeper than 32/],
   ['yaml', 'A: 0123', 1, /^A is a number that would lose its spelling/],
   ['yaml', 'A: [0x1F]', 1, /^A is a number that would lose its spelling/],
   ['yaml', 'A: .inf', 1, /^A is a number that would lose its spelling/],
@@ -225,6 +228,17 @@ for (const [format, file, line, rule] of refusals) {
     );
   });
 }
+
+test('texts that make the parser of YAML slow are refused or read in time', { timeout: 20_000 }, () => {
+  assert.throws(() => parseConfiguration('yaml', '? '.repeat(2000)), /written with \?/);
+  assert.throws(() => parseConfiguration('yaml', `A: ${'[? '.repeat(600)}`), /written with \?/);
+  const many = Array.from({ length: 20_000 }, (_, index) => `k${index}: 1`).join('\n');
+  assert.throws(() => parseConfiguration('yaml', many), /at most 2000 are accepted/);
+  const text = `${'? '.repeat(200)}\n${'[{'.repeat(2000)}\n? x\n`;
+  assert.deepEqual(parseConfiguration('yaml', formatConfiguration('yaml', { A: text }).text).configuration, {
+    A: text,
+  });
+});
 
 test('a YAML bomb is refused before it fills the memory', () => {
   const levels = Array.from({ length: 20 }, (_, n) => `k${n}: &a${n} [${n === 0 ? 'x' : `*a${n - 1}, *a${n - 1}`}]`);

@@ -1,14 +1,17 @@
 import type { JsonObject, JsonValue } from '@gatehouse/contracts';
 import {
+  CST,
   Document,
   isAlias,
   isScalar,
+  Lexer,
   LineCounter,
   type Node,
   type Pair,
   parseDocument,
   type Scalar,
   visit,
+  type YAMLMap,
 } from 'yaml';
 import { type Entries, maxValueDepth, printable } from './entries.ts';
 
@@ -21,14 +24,14 @@ const maxAliases = 100;
  * double), what is likely to be meant otherwise is warned of (`1.10`, `yes`).
  */
 export function readYaml(text: string, entries: Entries): void {
-  if (tooDeep(text)) {
-    entries.problem(1, '', `is nested deeper than ${maxValueDepth} levels`, 'make it flatter');
+  const counter = new LineCounter();
+  if (hasExplicitKeys(text)) {
+    entries.problem(1, '', 'has keys that are written with ?', 'write KEY: value');
     return;
   }
-  const counter = new LineCounter();
   const document = parseDocument(text, {
     lineCounter: counter,
-    uniqueKeys: true,
+    uniqueKeys: false, // checked below: the parser compares each key with each
     prettyErrors: false,
     schema: 'core',
     // Not 'silent', which passes over a second document.
@@ -36,6 +39,10 @@ export function readYaml(text: string, entries: Entries): void {
   });
   const lineAt = (offset: number | undefined): number => Math.max(1, counter.linePos(offset ?? 0).line);
   for (const { message, pos } of [...document.errors, ...document.warnings].slice(0, 10)) {
+    if (message.includes('call stack')) {
+      entries.problem(lineAt(pos[0]), '', `is nested deeper than ${maxValueDepth} levels`, 'make it flatter');
+      return;
+    }
     // The parser's messages may quote the text, which may hold a secret: what is in quotes is left out.
     entries.problem(lineAt(pos[0]), '', `is not YAML as we accept it: ${withoutQuotes(message)}`, 'correct that line');
   }
@@ -47,6 +54,7 @@ export function readYaml(text: string, entries: Entries): void {
   let comments = text.split('\n').filter((line) => /^\s*#/.test(line)).length;
   for (; comments > 0; comments -= 1) entries.comment();
   visit(document, {
+    Map: (_key, node) => checkUnique(node, (item) => lineAt(item?.range?.[0]), entries),
     Pair: (_key, pair) => checkKey(pair, (node) => lineAt(node?.range?.[0]), entries),
     Scalar: (key, node, path) => {
       if (key !== 'key') checkScalar(node, keyName(path), lineAt(node.range?.[0]), entries);
@@ -125,15 +133,25 @@ function withoutQuotes(message: string): string {
   return (message.split('\n')[0] ?? '').replace(/(["'`]).*\1/g, '…').replace(/: .*$/, '');
 }
 
-/** The parser recurses, so nesting is bounded before it runs: brackets of flow collections, columns of block ones. */
-function tooDeep(text: string): boolean {
-  let open = 0;
-  for (const character of text) {
-    if (character === '[' || character === '{') open += 1;
-    else if (character === ']' || character === '}') open = Math.max(0, open - 1);
-    if (open > 1000) return true;
+/** `? key` nests; the parser takes minutes for a few hundred of them, and nobody writes them. */
+function hasExplicitKeys(text: string): boolean {
+  let isScalar = false;
+  for (const token of new Lexer().lex(text)) {
+    if (token === '?' && !isScalar) return true;
+    isScalar = token === CST.SCALAR;
   }
   return false;
+}
+
+function checkUnique({ items }: YAMLMap, lineAt: (node: Node | undefined) => number, entries: Entries): void {
+  const lines = new Map<string, number>();
+  for (const { key } of items) {
+    if (!isScalar(key) || typeof key.value !== 'string') continue;
+    const line = lineAt(key);
+    const before = lines.get(key.value);
+    if (before === undefined) lines.set(key.value, line);
+    else entries.problem(line, printable(key.value), `is set in line ${before} already`, 'keep one of the two');
+  }
 }
 
 function depthOf(value: JsonValue): number {
