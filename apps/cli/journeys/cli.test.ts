@@ -141,6 +141,53 @@ Applied: 0 created, 0 updated, 1 deleted.
   );
 });
 
+test('namespaces and webhooks of a declaration: key by key, secrets never, a generated one once', async () => {
+  const yaml = (host: string) => `
+organizations:
+  acme:
+    services:
+      records:
+        pop_url: http://127.0.0.1:9001/pop
+        namespaces:
+          default:
+            configuration: { DB_HOST: ${host}, LIMITS: { read: 10 }, DB_PASS: { secret_file: ./records.secret } }
+webhooks:
+  - { url: 'https://hooks.acme.example/', organization: acme, events: ['user.*', configuration.published] }
+`;
+  await write('namespaces.yaml', yaml('127.0.0.1'));
+  await play(
+    server,
+    `
+$ gatehouse apply -f namespaces.yaml
++ namespace acme.records/default
+    configuration.DB_HOST: 127.0.0.1
+    configuration.LIMITS: {"read":10}
+    configuration.DB_PASS
++ webhook https://hooks.acme.example/ in acme
+    events: user.*, configuration.published
+    secret: generated, shown once
+2 to create, 0 to update, 0 to delete, 2 unchanged.
+Applied: 2 created, 0 updated, 0 deleted.
+
+Webhook secrets, shown this once:
+  https://hooks.acme.example/  WHSEC
+! Applying …
+$ gatehouse apply -f namespaces.yaml
+Nothing to change: 4 as declared.
+`,
+  );
+  await write('namespaces.yaml', yaml('10.0.0.1'));
+  await play(
+    server,
+    `
+$ gatehouse apply -f namespaces.yaml --dry-run
+~ namespace acme.records/default
+    configuration.DB_HOST: 127.0.0.1 → 10.0.0.1
+0 to create, 1 to update, 0 to delete, 3 unchanged.
+`,
+  );
+});
+
 test('a declaration that is not right is refused before anything is sent, with file and line', async () => {
   await write(
     'wrong.yaml',
@@ -152,7 +199,7 @@ test('a declaration that is not right is refused before anything is sent, with f
     `
 $ gatehouse apply -f wrong.yaml
 ! gatehouse: wrong.yaml:4: organizations.acme.services.records.pop_ur1 is not known; did you mean pop_url?
-!   wrong.yaml:5: organizations.acme.webhooks is not known; webhooks are not part of this release; remove it
+!   wrong.yaml:5: organizations.acme.webhooks is not known; known here: services, roles, users
 = 1
 $ gatehouse apply -f nowhere.yaml
 ! gatehouse: nowhere.yaml: does not exist; check the path and its permissions
@@ -240,7 +287,14 @@ $ gatehouse secrets restore sec_00000000000000000000000000 --organization acme
   const inUse = stdout.split('\n').filter((line) => line.split('\t')[4] === 'yes');
   assert.deepEqual(
     inUse.map((line) => line.split('\t').slice(0, 2).join(' ')),
-    ['audit ES256', 'pop RSA-OAEP-256', 'pop-ec ECDH-ES+A256KW', 'tokens-es256 ES256', 'tokens-rs256 RS256'],
+    [
+      'audit ES256',
+      'configuration ES256',
+      'pop RSA-OAEP-256',
+      'pop-ec ECDH-ES+A256KW',
+      'tokens-es256 ES256',
+      'tokens-rs256 RS256',
+    ],
   );
 });
 

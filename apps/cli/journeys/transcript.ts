@@ -42,6 +42,7 @@ function linesOf(text: string, { url, folder }: ServerUnderTest): string[] {
     .replaceAll(/\busr_[0-9a-z]{26}\b/g, 'USR')
     .replaceAll(/\breq_[0-9a-z]{26}\b/g, 'REQ')
     .replaceAll(/\b(svc|sec|rol)_[0-9a-z]{26}\b/g, 'ID')
+    .replaceAll(/\bwhsec_[A-Za-z0-9+/]+=*/g, 'WHSEC')
     .replaceAll(/secret [\w-]{6}…/g, 'secret FP')
     .replaceAll(/(fingerprint"?: ?"?)[\w-]{16}(?![\w-])/g, '$1FP')
     .replaceAll(/\S*gatehouse-edit-\w+/g, 'EDIT')
