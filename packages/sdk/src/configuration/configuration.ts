@@ -209,9 +209,10 @@ export function createConfiguration<T extends object = Record<string, Configurat
     async close() {
       closing.abort(new GatehouseError('closed', 'The configuration was closed.'));
       await started.catch(() => undefined);
+      const isHeard = follower?.status(namespace).state !== 'away';
       await follower?.close();
       if (inUse !== undefined) void reports?.report(inUse.version, 'stopped');
-      await reports?.close({ seconds: farewellSeconds });
+      await reports?.close({ seconds: isHeard ? farewellSeconds : 0 });
     },
   };
 }
