@@ -3,8 +3,6 @@ import type { Db, Reader } from './db.ts';
 
 /** Most keys of one statement. */
 const maxKeys = 1000;
-/** Reads under way at once on this node: while they run, the next one gathers. */
-const maxRunning = 2;
 
 interface Gathering<K, V> {
   readonly keys: Map<string, K>;
@@ -29,17 +27,16 @@ export function createSharedRead<K, V>(
   const inOwnContext = AsyncLocalStorage.snapshot();
   let gathering: Gathering<K, V> | undefined;
   const waiting: Gathering<K, V>[] = [];
-  let running = 0;
+  let running = false;
   let scheduled = false;
 
   const pump = () => {
     scheduled = false;
-    while (running < maxRunning && waiting.length > 0) {
-      const next = waiting.shift() as Gathering<K, V>;
-      if (gathering === next) gathering = undefined; // whoever asks from now on is in a later read
-      running += 1;
-      next.run();
-    }
+    const next = running ? undefined : waiting.shift();
+    if (!next) return;
+    if (gathering === next) gathering = undefined; // whoever asks from now on is in a later read
+    running = true;
+    next.run();
   };
 
   const gather = (): Gathering<K, V> => {
@@ -50,7 +47,7 @@ export function createSharedRead<K, V>(
         inOwnContext(() => db.read((tx) => work(tx, [...keys.values()])))
           .then(resolve, reject)
           .finally(() => {
-            running -= 1;
+            running = false;
             pump();
           });
       };
@@ -66,7 +63,7 @@ export function createSharedRead<K, V>(
     const mine = gathering;
     const name = nameOf(key);
     if (!mine.keys.has(name)) mine.keys.set(name, key);
-    if (!scheduled && running < maxRunning) {
+    if (!scheduled && !running) {
       // After the requests that this turn of the event loop has read, so that a crowd is seen as one.
       scheduled = true;
       setImmediate(pump);

@@ -14,13 +14,13 @@ export function hasOneHost(request: FastifyRequest): boolean {
 }
 
 /**
- * True when the Host header names this server: the public address, or the very IP address the connection arrived at.
+ * True when the Host header names this server: `ownHost`, that of the public address, or the very IP address the connection arrived at.
  * A name that is not ours is refused: DNS rebinding and poisoned links begin with one.
  */
-export function isOurHost(request: FastifyRequest, publicUrl: string): boolean {
+export function isOurHost(request: FastifyRequest, ownHost: string): boolean {
   const host = request.headers.host?.toLowerCase();
   if (host === undefined) return false;
-  if (host === new URL(publicUrl).host) return true;
+  if (host === ownHost) return true;
   const local = request.socket.localAddress;
   const name = host.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
   if (local === undefined) return name === '127.0.0.1' || name === 'localhost';

@@ -49,6 +49,7 @@ export async function createHttp(options: {
 }): Promise<App> {
   const { metrics } = options;
   const loggerInstance: FastifyBaseLogger = options.log;
+  const ownHost = new URL(options.publicUrl).host;
   const headers = securityHeaders({ https: options.publicUrl.startsWith('https:') });
   const app = fastify({
     loggerInstance,
@@ -108,7 +109,7 @@ export async function createHttp(options: {
     if (!hasOneHost(request)) {
       throw new AppError('kernel.invalid_request', { detail: 'A request has one Host header (RFC 9112 §3.2).' });
     }
-    if (!request.routeOptions.config?.anyHost && !isOurHost(request, options.publicUrl)) {
+    if (!request.routeOptions.config?.anyHost && !isOurHost(request, ownHost)) {
       throw new AppError('kernel.misdirected', {
         detail: 'The Host header names another server. Use GATEHOUSE_PUBLIC_URL.',
       });

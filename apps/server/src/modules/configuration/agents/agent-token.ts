@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { isCryptoError, verifyJwt } from '@gatehouse/crypto';
 import { type Clock, epochSeconds, type Random } from '../../../kernel/index.ts';
 import type { Keys } from '../../keys/index.ts';
@@ -13,6 +13,7 @@ export interface AgentClaims {
   readonly sub: string;
   readonly org: string;
   readonly service: string;
+  readonly service_id: string;
   readonly key: string;
   readonly exp: number;
 }
@@ -45,11 +46,12 @@ export function createAgentTokens(deps: {
         audience,
         now: clock.now(),
         skewSeconds: clockSkewSeconds,
-        required: ['sub', 'iat', 'jti', 'org', 'service', 'key'],
+        required: ['sub', 'iat', 'jti', 'org', 'service', 'service_id', 'key'],
       });
-      const { sub, org, service, key } = claims;
-      if (typeof org !== 'string' || typeof service !== 'string' || typeof key !== 'string') return undefined;
-      return { claims: { sub: sub as string, org, service, key, exp: claims.exp }, kid: header.kid as string };
+      const { sub = '', exp, org, service, service_id, key } = claims;
+      const isOurs = [org, service, service_id, key].every((claim) => typeof claim === 'string');
+      const good = { sub, exp, org, service, service_id, key } as AgentClaims;
+      return isOurs ? { claims: good, kid: header.kid as string } : undefined;
     } catch (error) {
       if (isCryptoError(error)) return undefined;
       throw error;
@@ -58,7 +60,7 @@ export function createAgentTokens(deps: {
 
   return {
     /** A token for an agent that has just proved itself. */
-    issue(agent: Pick<Agent, 'id' | 'organization' | 'service' | 'signatureKid'>): Promise<string> {
+    issue(agent: Pick<Agent, 'id' | 'organization' | 'service' | 'serviceId' | 'signatureKid'>): Promise<string> {
       const iat = epochSeconds(clock);
       return keys.sign({
         keyring: 'tokens-es256',
@@ -69,6 +71,7 @@ export function createAgentTokens(deps: {
           sub: agent.id,
           org: agent.organization,
           service: agent.service,
+          service_id: agent.serviceId,
           key: agent.signatureKid,
           jti: random.id('tok'),
           iat,
@@ -80,18 +83,18 @@ export function createAgentTokens(deps: {
     /** The claims of a token of ours that is within its times; undefined for anything else. */
     async verify(token: string): Promise<AgentClaims | undefined> {
       if (token.length > maxTokenBytes) return undefined;
-      const hash = createHash('sha256').update(token).digest('base64url');
-      const known = remembered.get(hash);
+      const name = hash('sha256', token, 'base64url');
+      const known = remembered.get(name);
       if (known) {
         if (keys.findVerificationKey(known.kid) && known.claims.exp + clockSkewSeconds > epochSeconds(clock))
           return known.claims;
-        remembered.delete(hash);
+        remembered.delete(name);
         return undefined;
       }
       const verified = await verify(token);
       if (!verified) return undefined;
       if (remembered.size >= maxRemembered) remembered.delete(remembered.keys().next().value as string);
-      remembered.set(hash, verified);
+      remembered.set(name, verified);
       return verified.claims;
     },
   };

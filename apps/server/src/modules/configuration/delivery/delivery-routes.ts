@@ -8,7 +8,7 @@ import type { Callers } from '../agents/callers.ts';
 import type { Rollouts } from '../rollouts/rollouts.ts';
 import { VersionNumber } from '../versions/version-wire.ts';
 import type { Answer, Bundles } from './bundles.ts';
-import type { NamespaceHead, NamespaceKey } from './delivery-store.ts';
+import type { NamespaceHead } from './delivery-store.ts';
 import type { Hub } from './hub.ts';
 
 const tags = ['delivery'];
@@ -17,34 +17,36 @@ const params = strictObject({ service: Name, namespace: Name });
 const Since = Type.Integer({ minimum: 0, maximum: 999_999_999, description: 'the version that the caller has' });
 const Unchanged = Type.Null({ description: 'nothing newer' });
 
+/** Who asks, and for what. */
+interface Asked {
+  readonly caller: Caller;
+  readonly head: NamespaceHead;
+}
+
 /** How configuration reaches agents. Who asks is checked before anything else of the request is looked at. */
 export function deliveryRoutes(deps: {
   callers: Pick<Callers, 'authenticate'>;
-  findHead: (key: NamespaceKey) => Promise<NamespaceHead | undefined>;
   bundles: Bundles;
   hub: Hub;
   keys: Pick<Keys, 'configurationKeys'>;
   rollouts: Pick<Rollouts, 'seen' | 'startVersion'>;
 }) {
-  const { callers, findHead, bundles, hub, keys, rollouts } = deps;
-  const known = new WeakMap<FastifyRequest, Caller>();
+  const { callers, bundles, hub, keys, rollouts } = deps;
+  const asked = new WeakMap<FastifyRequest, Asked>();
+  /** Another service's namespace is as unknown as one that is not there. */
   const onRequest = async (request: FastifyRequest) => {
-    known.set(request, await callers.authenticate(request));
-  };
-
-  /** The namespace, if it is of the caller's service. Another service's is as unknown as one that is not there. */
-  const headOf = async (request: FastifyRequest, caller: Caller): Promise<NamespaceHead> => {
-    const { service, namespace: name } = request.params as { service: string; namespace: string };
-    const { organization } = caller;
-    const head = service === caller.service ? await findHead({ organization, service, name }) : undefined;
+    const { caller, head } = await callers.authenticate(
+      request,
+      request.params as { service: string; namespace: string },
+    );
     if (!head) throw new AppError('kernel.not_found', { detail: 'There is no namespace of this name.' });
+    asked.set(request, { caller, head });
     if (caller.kind === 'agent') rollouts.seen(caller.agentId, head.id);
-    return head;
   };
-  const callerOf = (request: FastifyRequest): Caller => {
-    const caller = known.get(request);
-    if (!caller) throw new Error('delivery: a route without authentication');
-    return caller;
+  const askedOf = (request: FastifyRequest): Asked => {
+    const known = asked.get(request);
+    if (!known) throw new Error('delivery: a route without authentication');
+    return known;
   };
 
   return (app: App): void => {
@@ -91,8 +93,7 @@ export function deliveryRoutes(deps: {
         },
       },
       async (request, reply) => {
-        const caller = callerOf(request);
-        const head = await headOf(request, caller);
+        const { caller, head } = askedOf(request);
         const { since = versionOf(request.headers['if-none-match']), wait } = request.query;
         if (since === undefined && caller.kind === 'agent') {
           const start = await rollouts.startVersion(head.id, caller.agentId);
@@ -130,8 +131,7 @@ export function deliveryRoutes(deps: {
         },
       },
       async (request, reply) => {
-        const caller = callerOf(request);
-        const head = await headOf(request, caller);
+        const { caller, head } = askedOf(request);
         const version = Number(request.params.version);
         const isCurrent = (etag: string) => request.headers['if-none-match'] === etag;
         const answer =
@@ -160,8 +160,7 @@ export function deliveryRoutes(deps: {
         },
       },
       async (request, reply) => {
-        const caller = callerOf(request);
-        const head = await headOf(request, caller);
+        const { caller, head } = askedOf(request);
         const { since = versionOf(request.headers['last-event-id']?.toString()) } = request.query;
         hub.assertRoom(caller);
         reply.hijack();

@@ -12,7 +12,6 @@ import {
   type App,
   type Changes,
   type Clock,
-  createSharedRead,
   type Db,
   type Logger,
   type Metrics,
@@ -26,7 +25,6 @@ import type { Rollouts } from '../rollouts/rollouts.ts';
 import type { SecretValues } from '../values/secret-values.ts';
 import { createBundles } from './bundles.ts';
 import { deliveryRoutes } from './delivery-routes.ts';
-import { listHeads, nameOfKey } from './delivery-store.ts';
 import { createHub, publishedTopic } from './hub.ts';
 
 /** Wires delivery on this node. */
@@ -44,7 +42,6 @@ export function createDelivery(deps: {
   rollouts: Pick<Rollouts, 'seen' | 'startVersion'>;
 }) {
   const { db, clock, log, changes, callers, keys, rollouts } = deps;
-  const findHead = createSharedRead(db, nameOfKey, listHeads);
   const bundles = createBundles(deps);
   const hub = createHub({
     db,
@@ -71,7 +68,7 @@ export function createDelivery(deps: {
       await changes.announce(tx, publishedTopic, message);
     },
     routes(app: App): void {
-      deliveryRoutes({ callers, findHead, bundles, hub, keys, rollouts })(app);
+      deliveryRoutes({ callers, bundles, hub, keys, rollouts })(app);
     },
     async start(): Promise<void> {
       stopWatching = [agentsTopic, 'services'].map((topic) => changes.watch(topic, endRefused));
