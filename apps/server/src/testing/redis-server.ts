@@ -12,6 +12,9 @@ export interface TestRedis {
   readonly url: string;
   /** Starts it again on the same port after `down`. */
   up(): Promise<void>;
+  /** Hangs it: connections stay, nothing is answered. */
+  pause(): void;
+  resume(): void;
   /** Kills it. */
   down(): Promise<void>;
   /** Kills it, and leaves nothing behind. */
@@ -55,6 +58,8 @@ export async function startRedis(options: { password?: string } = {}): Promise<T
     port,
     url: `redis://${credentials}127.0.0.1:${port}`,
     up,
+    pause: () => void child?.kill('SIGSTOP'),
+    resume: () => void child?.kill('SIGCONT'),
     down,
     async close() {
       await down();

@@ -12,10 +12,8 @@ export interface RedisConnection {
 }
 
 const connectTimeoutMs = 5000;
-const publishTimeoutMs = 5000;
 const maxReconnectDelayMs = 5000;
-const pingIntervalMs = 5000;
-const silenceMs = 12_000;
+const awayText = 'Redis is away; versions are stored, and told once it is back';
 
 /**
  * Keeps one connection. RESP 2 without HELLO, so that Redis of the original's time is served, too. `onReady` runs after
@@ -26,8 +24,9 @@ export function createRedisConnection(deps: {
   log: Logger;
   metrics: Pick<Metrics, 'registry'>;
   onReady: () => void;
+  publishTimeoutMs?: number;
 }): RedisConnection {
-  const { url, log, metrics, onReady } = deps;
+  const { url, log, metrics, onReady, publishTimeoutMs = 5000 } = deps;
   const connected = new Gauge({
     name: 'gatehouse_redis_connected',
     help: '1 while the node has a connection to GATEHOUSE_REDIS_URL',
@@ -45,11 +44,8 @@ export function createRedisConnection(deps: {
     RESP: 2,
     disableOfflineQueue: true,
     commandsQueueMaxLength: 1000,
-    // A Redis that hangs is noticed: it is asked more often than a silence may last.
-    pingInterval: pingIntervalMs,
     socket: {
       connectTimeout: connectTimeoutMs,
-      socketTimeout: silenceMs,
       reconnectStrategy: (retries) => Math.min(maxReconnectDelayMs, 50 * 2 ** Math.min(retries, 10)),
     },
   });
@@ -60,7 +56,7 @@ export function createRedisConnection(deps: {
     if (away || stopped) return;
     away = true;
     // The message only: the rest of an error may hold what was sent, a password among it.
-    log.warn({ reason: error.message }, 'Redis is away; versions are stored, and told once it is back');
+    log.warn({ reason: error.message }, awayText);
   });
   client.on('ready', () => {
     connected.set(1);
@@ -69,22 +65,40 @@ export function createRedisConnection(deps: {
     onReady();
   });
 
+  const connect = () => {
+    client.connect().catch((error: Error) => {
+      if (!stopped) log.error({ reason: error.message }, 'the connection to Redis was given up');
+    });
+  };
+
+  /** A Redis that hangs, or a connection that somebody on the way has forgotten: a new one, so that nothing waits on it. */
+  const reconnect = () => {
+    if (stopped) return;
+    connected.set(0);
+    if (!away) log.warn({ reason: 'it does not answer' }, awayText);
+    away = true;
+    if (client.isOpen) client.destroy();
+    connect();
+  };
+
   return {
     async publish(channel, message) {
       try {
         if (!client.isReady) throw new Error('Redis is away');
-        await within(publishTimeoutMs, client.publish(channel, message));
+        const sent = client.publish(channel, message);
+        sent.catch(() => {}); // heard of below, or too late to matter
+        if (!(await settlesWithin(publishTimeoutMs, sent))) {
+          reconnect();
+          throw new Error(`no answer within ${publishTimeoutMs} ms`);
+        }
+        await sent;
         published.inc({ outcome: 'published' });
       } catch (error) {
         published.inc({ outcome: 'failed' });
         throw new Error(`Redis did not take a message: ${(error as Error).message}`, { cause: error });
       }
     },
-    start() {
-      client.connect().catch((error: Error) => {
-        if (!stopped) log.error({ reason: error.message }, 'the connection to Redis was given up');
-      });
-    },
+    start: connect,
     async stop() {
       stopped = true;
       if (client.isOpen) client.destroy();
@@ -92,13 +106,18 @@ export function createRedisConnection(deps: {
   };
 }
 
-async function within<T>(timeoutMs: number, work: Promise<T>): Promise<T> {
+/** False when it takes longer. */
+async function settlesWithin(timeoutMs: number, work: Promise<unknown>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), timeoutMs);
   });
   try {
-    return await Promise.race([work, late]);
+    const settled = work.then(
+      () => true,
+      () => true,
+    );
+    return await Promise.race([settled, late]);
   } finally {
     clearTimeout(timer);
   }
