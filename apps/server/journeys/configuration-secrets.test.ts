@@ -272,14 +272,14 @@ describe('secret values of configurations', () => {
       ['config', 'instances'],
       ['config', 'types'],
     ]) {
-      const ended = await runProgram('apps/cli/src/main.ts', [...args, '--service', 'acme.billing'], {
+      const ended = await runProgram('apps/cli/src/main.ts', [...args, 'acme.billing'], {
         cwd: folder,
         env,
       });
       exported.push(`${args.join(' ')}\n${ended.output}`);
       assert.equal(ended.exitCode, 0, exported.at(-1));
     }
-    const reveal = ['config', 'reveal', '--service', 'acme.billing'];
+    const reveal = ['config', 'reveal', 'acme.billing'];
     const ended = await runProgram('apps/cli/src/main.ts', reveal, { cwd: folder, env });
     assert.notEqual(ended.exitCode, 0, ended.output);
     exported.push(ended.output);
