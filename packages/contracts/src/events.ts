@@ -17,6 +17,7 @@ export const eventTable = {
   'user.archived': { title: 'A user was archived', data: ['before', 'after'] },
   'user.restored': { title: 'A user is active again', data: ['before', 'after'] },
   'user.signed_in': { title: 'A user signed in at a page', data: [] },
+  'user.sign_up_refused': { title: 'A sign-up was refused: too many attempts', data: [] },
   'user.reauthentication_refused': { title: 'A signed-in user gave a wrong password', data: [] },
   'member.added': { title: 'An account of another organization became a member', data: ['roles'] },
   'member.removed': { title: 'A member is one no longer', data: ['roles'] },
@@ -32,6 +33,7 @@ export const eventTable = {
   'consent.granted': { title: 'A user consented to a client', data: ['scope'] },
   // organizations, roles, services
   'organization.created': { title: 'An organization was made', data: ['name'] },
+  'organization.refused': { title: 'Making an organization was refused: too many attempts', data: [] },
   'organization.suspended': { title: 'An organization was suspended', data: [] },
   'organization.restored': { title: 'An organization is active again', data: [] },
   'role.created': { title: 'A role was made', data: ['name', 'permissions'] },

@@ -28,12 +28,16 @@ export function createSignUp(deps: {
   const signUpThrottle = identity.createThrottle('reuni-sign-up');
   const organizationThrottle = identity.createThrottle('reuni-organization');
 
-  /** Slows down who makes many: counted whether it succeeds or not. */
-  const admit = (throttle: typeof signUpThrottle, subject: string, origin: Origin, action: string) =>
-    throttle.admit({ subject, address: origin.address }, async (tx) => {
-      const organization = signUpOrganization;
-      await audit.append(tx, { action, organization, origin, outcome: 'failure', reason: 'too_many_attempts' });
-    });
+  const many = { organization: signUpOrganization, outcome: 'failure', reason: 'too_many_attempts' } as const;
+  /** Slow down who makes many; counted whether it succeeds or not. */
+  const admitSignUp = (username: string, origin: Origin) =>
+    signUpThrottle.admit({ subject: username.slice(0, 256), address: origin.address }, (tx) =>
+      audit.append(tx, { ...many, action: 'user.sign_up_refused', origin }),
+    );
+  const admitOrganization = (uid: string, origin: Origin) =>
+    organizationThrottle.admit({ subject: uid, address: origin.address }, (tx) =>
+      audit.append(tx, { ...many, action: 'organization.refused', origin }),
+    );
 
   return {
     /**
@@ -70,7 +74,7 @@ export function createSignUp(deps: {
           detail: `name must have at most ${maxNameCharacters} characters`,
         });
       }
-      await admit(signUpThrottle, username.slice(0, 256), origin, 'user.sign_up_refused');
+      await admitSignUp(username, origin);
       const { status } = await db.read((tx) => identity.organizations.getOrganization(tx, signUpOrganization));
       if (status !== 'active') {
         throw new AppError('identity.not_active', { detail: 'Nobody can sign up here at the moment.' });
@@ -108,7 +112,7 @@ export function createSignUp(deps: {
     /** Makes an organization whose maker is its administrator. */
     async createOrganization(input: { name: string; uid: string; origin: Origin }): Promise<void> {
       const { name, uid, origin } = input;
-      await admit(organizationThrottle, uid, origin, 'organization.refused');
+      await admitOrganization(uid, origin);
       await db.transaction(async (tx) => {
         await identity.organizations.createOrganization(tx, { name, origin });
         await identity.users.addMember(tx, { organization: name, uid, roles: ['admin'], granter: 'system', origin });
