@@ -9,6 +9,7 @@ import {
   DeliveryParams,
   DeliveryQuery,
   DeliveryWithPayload,
+  Replayed,
   ReplayRange,
   WebhookParams,
 } from './webhook-schemas.ts';
@@ -100,7 +101,7 @@ export function deliveryRoutes({ db, webhooks, wake }: { db: Db; webhooks: Webho
           operationId: 'replayWebhookDeliveries',
           params: WebhookParams,
           body: ReplayRange,
-          response: { 202: strictObject({ deliveries: Type.Integer() }) },
+          response: { 202: Replayed },
         },
       },
       async (request, reply) => {
@@ -111,9 +112,14 @@ export function deliveryRoutes({ db, webhooks, wake }: { db: Db; webhooks: Webho
           to: body.until === undefined ? undefined : timeOf('until', body.until),
           states: body.include_delivered ? (['dead', 'delivered'] as const) : (['dead'] as const),
         };
-        const deliveries = await db.transaction((tx) => webhooks.replaySince(tx, { ...change, ...range }));
+        const { count, continueFrom } = await db.transaction((tx) =>
+          webhooks.replaySince(tx, { ...change, ...range, limit: body.limit }),
+        );
         wake();
-        return reply.code(202).send({ deliveries });
+        return reply.code(202).send({
+          deliveries: count,
+          ...(continueFrom === undefined ? {} : { continue_since: continueFrom.toISOString() }),
+        });
       },
     );
 

@@ -155,20 +155,23 @@ export async function replayDelivery(tx: Tx, webhookId: string, id: string, now:
 
 const replayManyStatement = {
   name: 'webhooks_replay_many',
-  text: `with again as (
-      update audit.webhook_deliveries set ${again}
-      where webhook_id = $1 and created_at >= $3 and created_at < $4 and state = any ($5) returning id)
-    select count(*)::int as count from again`,
+  text: `with chosen as (
+      select id from audit.webhook_deliveries
+      where webhook_id = $1 and created_at >= $3 and created_at < $4 and state = any ($5) order by created_at, id limit $6),
+    again as (
+      update audit.webhook_deliveries set ${again} where id in (select id from chosen) returning created_at)
+    select count(*)::int as count, max(created_at) as last from again`,
 };
-/** Sends again what was recorded in a time and is in one of these states; how many. */
+/** Sends again the oldest of what was recorded in a time and is in one of these states: how many, and up to when. */
 export async function replayDeliveries(
   tx: Tx,
   webhookId: string,
-  range: { from: Date; to: Date; states: readonly DeliveryState[] },
+  range: { from: Date; to: Date; states: readonly DeliveryState[]; limit: number },
   now: Date,
-): Promise<number> {
-  const values = [webhookId, now, range.from, range.to, [...range.states]];
-  return (await named<{ count: number }>(tx, replayManyStatement, values))[0]?.count ?? 0;
+): Promise<{ count: number; last: Date | undefined }> {
+  const values = [webhookId, now, range.from, range.to, [...range.states], range.limit];
+  const [row] = await named<{ count: number; last: Date | null }>(tx, replayManyStatement, values);
+  return { count: row?.count ?? 0, last: row?.last ?? undefined };
 }
 
 const purgeStatement = {

@@ -173,7 +173,10 @@ test('an endpoint that fails for five days is disabled, collects what it misses,
   assert.equal(refused.status, 409);
   const enabled = await acme('PATCH', `/v1/webhooks/${id}`, { enabled: true });
   assert.deepEqual([enabled.enabled, enabled.disabled_reason, enabled.failing_since], [true, undefined, undefined]);
-  assert.deepEqual(await acme('POST', `/v1/webhooks/${id}/replay`, { since }), { deliveries: 2 });
+  const part = await acme('POST', `/v1/webhooks/${id}/replay`, { since, limit: 1 });
+  assert.equal(part.deliveries, 1);
+  const rest = await acme('POST', `/v1/webhooks/${id}/replay`, { since: part.continue_since });
+  assert.deepEqual(rest, { deliveries: 1 });
   await receiver.until((received) => received.length === sent + 2);
   const told = receiver.received.slice(sent).map(({ payload }) => payload.data.target.id as string);
   assert.deepEqual(told.sort(), missed.sort());

@@ -119,6 +119,12 @@ test('nothing secret or typed is in a payload, whatever is done', async () => {
   });
   assert.equal(token.statusCode, 200, token.body);
   const added = await t.acme('POST', '/v1/services/canary-service/secrets', {});
+  const value = 'canary-configuration-value';
+  const configuration = { PLAIN: value, DB_PASS: { $secret: `${value}-secret` } };
+  const namespace = { service: 'canary-service', namespace: 'default', configuration, message: 'canary-message' };
+  const published = await t.acme('POST', '/v1/services/namespaces', namespace);
+  assert.equal(published.status, 201, published.raw.body);
+  await t.acme('POST', '/v1/services/canary-service/default/1/reveal', { reason: 'canary-reason' });
   const rotated = await t.acme('POST', `/v1/webhooks/${made.body.id}/rotate`, {});
   await t.acme('POST', `/v1/webhooks/${made.body.id}/test`);
   const last = await t.acme('POST', '/v1/users', { username: 'last-one', password: testPassword, roles: [] });
@@ -126,9 +132,15 @@ test('nothing secret or typed is in a payload, whatever is done', async () => {
   await canaryHook.event('webhook.test');
   await canaryHook.event('webhook.secret_rotated');
   await canaryHook.event('session.refused');
+  const version = (await canaryHook.event('configuration.published')).payload.data;
+  assert.deepEqual([version.service, version.namespace, version.version], ['canary-service', 'default', 1]);
+  await canaryHook.event('configuration.revealed');
   const everything = canaryHook.received.map(({ body, headers }) => body + JSON.stringify(headers)).join('\n');
   const secrets = [
     ...canaries,
+    value,
+    'canary-message',
+    'canary-reason',
     made.body.secret,
     rotated.body.secret,
     service.body.client_secret,

@@ -1,6 +1,6 @@
 import { eventPatternPattern, type JsonObject, strictObject, Timestamp } from '@gatehouse/contracts';
 import { Type } from 'typebox';
-import { longestOverlapSeconds } from './webhook-service.ts';
+import { longestOverlapSeconds, maxReplayed } from './webhook-service.ts';
 
 const Id = Type.String({ minLength: 1, maxLength: 64, pattern: '^[a-z]+_[0-9a-z]+$' });
 const Url = Type.String({
@@ -44,9 +44,26 @@ export const Rotation = strictObject({
 export const ReplayRange = strictObject({
   since: Timestamp,
   until: Type.Optional(Timestamp),
+  limit: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: maxReplayed,
+      default: maxReplayed,
+      description: 'at most so many, oldest first',
+    }),
+  ),
   include_delivered: Type.Optional(
     Type.Boolean({ default: false, description: 'also those that arrived, not only the dead ones' }),
   ),
+});
+
+/** How many deliveries are sent again. */
+export const Replayed = strictObject({
+  deliveries: Type.Integer(),
+  continue_since: Type.Optional({
+    ...Timestamp,
+    description: 'there may be more: ask again with this as since; some come twice',
+  }),
 });
 
 const webhookMembers = {

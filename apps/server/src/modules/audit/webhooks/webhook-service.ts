@@ -30,6 +30,8 @@ import {
 export const maxWebhooks = 50;
 /** How long a replaced secret may go on signing: seven days. */
 export const longestOverlapSeconds = 7 * 24 * 3600;
+/** Most deliveries that one request sends again: bounds how long its transaction takes. */
+export const maxReplayed = 10_000;
 const defaultOverlapSeconds = 24 * 3600;
 
 /** Which webhook, and who acts. */
@@ -209,18 +211,27 @@ export function createWebhookService(deps: {
       return delivery;
     },
 
-    /** Sends again what was recorded in a time: the dead ones, or the delivered ones too. */
+    /**
+     * Sends again what was recorded in a time, the oldest first: the dead ones, or the delivered ones too. `continueFrom`
+     * is where to go on when there is more than one request sends.
+     */
     async replaySince(
       tx: Tx,
-      change: WebhookChange & { from: Date; to: Date | undefined; states: readonly DeliveryState[] },
-    ): Promise<number> {
+      change: WebhookChange & {
+        from: Date;
+        to: Date | undefined;
+        states: readonly DeliveryState[];
+        limit?: number | undefined;
+      },
+    ): Promise<{ count: number; continueFrom: Date | undefined }> {
       const webhook = await getEnabled(tx, change);
       const now = clock.now();
+      const limit = change.limit ?? maxReplayed;
       // Not past the present: what is recorded while this runs needs no replay.
-      const range = { from: change.from, to: change.to ?? addSeconds(now, 1), states: change.states };
-      const count = await replayDeliveries(tx, webhook.id, range, now);
+      const range = { from: change.from, to: change.to ?? addSeconds(now, 1), states: change.states, limit };
+      const { count, last } = await replayDeliveries(tx, webhook.id, range, now);
       if (count > 0) await record(tx, 'webhook.replayed', change, { deliveries: count });
-      return count;
+      return { count, continueFrom: count === limit ? last : undefined };
     },
   };
 }
