@@ -86,12 +86,10 @@ export function namespaceRoutes({
           return { namespace: { ...namespace, latestVersion: version } };
         });
         const { namespace, proposal } = made;
-        return reply
-          .code(201)
-          .send({
-            ...namespaceToWire(namespace),
-            ...(proposal ? { proposal: proposalToWire(namespace, proposal) } : {}),
-          });
+        return reply.code(201).send({
+          ...namespaceToWire(namespace),
+          ...(proposal ? { proposal: proposalToWire(namespace, proposal) } : {}),
+        });
       },
     );
     app.get(

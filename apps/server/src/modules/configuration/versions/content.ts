@@ -1,5 +1,5 @@
 import { limits, type WrittenConfiguration, type WrittenValue } from '@gatehouse/configuration';
-import type { JsonObject, JsonValue } from '@gatehouse/contracts';
+import type { JsonValue } from '@gatehouse/contracts';
 import { canonicalJson, canonicalJsonBytes, publicJwkToPem } from '@gatehouse/crypto';
 import { AppError, type FieldError, type Tx } from '../../../kernel/index.ts';
 import type { Keys } from '../../keys/index.ts';
@@ -255,7 +255,7 @@ function assertSize(visible: Readonly<Record<string, JsonValue>>): void {
     const rule = `has ${count} keys with what it inherits; at most ${limits.keys} are accepted`;
     throw invalid([{ field: 'configuration', rule }]);
   }
-  const { byteLength } = canonicalJsonBytes(visible as JsonObject);
+  const { byteLength } = canonicalJsonBytes(visible);
   if (byteLength > limits.bytes) {
     const rule = `is ${byteLength} bytes with what it inherits and refers to; at most ${limits.bytes} are accepted`;
     throw invalid([{ field: 'configuration', rule }]);
