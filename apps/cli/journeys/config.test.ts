@@ -608,3 +608,63 @@ Deleted billing/eu.
 `,
   );
 });
+
+test('review: who proposed it cannot publish it, another person can; a version at its time; one withdrawn', async () => {
+  await play(
+    dora,
+    `
+$ gatehouse config create billing -n live --review-required
+Made billing/live. Fill it with: gatehouse config set billing -n live KEY=VALUE
+$ gatehouse config proposals billing -n live
+$ gatehouse config set billing -n live LIMIT=5 --secret-file TOKEN=- -m more << tk-canary
+Proposed as ID. Another person publishes it with:
+  gatehouse config publish billing -n live --proposal ID
+$ gatehouse config proposals billing -n live
+ID | open | TIME | USR |  |  |  | more
+$ gatehouse config get billing -n live
+`,
+  );
+  const id = /prop_\w+/.exec((await dora.gatehouse('config proposals billing -n live')).stdout)?.[0] ?? '';
+  const own = await dora.gatehouse(`config publish billing -n live --proposal ${id}`);
+  assert.equal(own.code, 1);
+  assert.match(own.stderr, /Who proposed it cannot publish it/);
+  const published = await alice.gatehouse(`config publish billing -n live --proposal ${id}`);
+  assert.match(
+    published.stdout,
+    /\nmore\non top of version 0:\n\+ LIMIT="5"\n\+ TOKEN=secret .*\nPublished version 1 of billing\/live: 2 keys, 1 of them secret\.\n$/s,
+  );
+  assert.ok(!published.stdout.includes('canary'));
+  assert.match(
+    (await dora.gatehouse(`config proposals billing ${id} -n live`)).stdout,
+    /: published as version 1\nby dora at /,
+  );
+
+  const later = await dora.gatehouse('config set billing LATER=1 --at 2099-01-01T00:00:00Z');
+  assert.match(later.stderr, /a year ahead/);
+  const proposed = await dora.gatehouse('config unset billing -n live LIMIT --json');
+  const { proposal } = JSON.parse(proposed.stdout) as { proposal: { id: string } };
+  assert.equal(
+    (await dora.gatehouse(`config proposals billing -n live ${proposal.id} --withdraw`)).stdout,
+    `Withdrew ${proposal.id}.\n`,
+  );
+  const again = await alice.gatehouse(`config publish billing -n live --proposal ${proposal.id}`);
+  assert.match(again.stderr, /The proposal is not open/);
+  await play(
+    dora,
+    `
+$ gatehouse config proposals billing -n live --withdraw
+! gatehouse: Say which to withdraw.
+!   → name its id, as config proposals shows
+= 2
+$ gatehouse config proposals billing prop_0 -n live
+! gatehouse: The namespace has no proposal with this id.
+!   → see: gatehouse config proposals billing -n live --all
+!   request REQ
+= 1
+$ gatehouse config rollback billing -n live 1 --yes
+! gatehouse: Version 1 is the newest.
+!   → name an older one
+= 2
+`,
+  );
+});

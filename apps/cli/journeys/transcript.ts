@@ -41,7 +41,7 @@ function linesOf(text: string, { url, folder }: ServerUnderTest): string[] {
     .replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, 'TIME')
     .replaceAll(/\busr_[0-9a-z]{26}\b/g, 'USR')
     .replaceAll(/\breq_[0-9a-z]{26}\b/g, 'REQ')
-    .replaceAll(/\b(svc|sec|rol)_[0-9a-z]{26}\b/g, 'ID')
+    .replaceAll(/\b(svc|sec|rol|prop)_[0-9a-z]{26}\b/g, 'ID')
     .replaceAll(/\bwhsec_[A-Za-z0-9+/]+=*/g, 'WHSEC')
     .replaceAll(/secret [\w-]{6}…/g, 'secret FP')
     .replaceAll(/(fingerprint"?: ?"?)[\w-]{16}(?![\w-])/g, '$1FP')

@@ -24,10 +24,10 @@ export function configEditCommand(parent: Command, cli: Cli): void {
     .option('--yes', 'publish without asking');
   withPublication(withNamespace(command)).action(async (service: string, options: Options) => {
     const { editConfiguration, publicationOf, remoteOf, sayPublished, targetOf } = await import('../config/index.ts');
-    const publication = publicationOf(options);
+    const more = publicationOf(options);
     const remote = await remoteOf(cli, targetOf(service, options.namespace));
     const { format, yes = false } = options;
-    const answer = await editConfiguration(cli, remote, { ...publication, format, yes });
+    const answer = await editConfiguration(cli, remote, { more, format, yes });
     if (answer) sayPublished(cli, remote, answer);
     else {
       cli.output.line('Nothing was changed.');

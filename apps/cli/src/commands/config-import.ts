@@ -37,7 +37,7 @@ export function configImportCommand(parent: Command, cli: Cli): void {
   );
   withPublication(withNamespace(command)).action(async (service: string, file: string, options: Options) => {
     const config = await import('../config/index.ts');
-    const publication = config.publicationOf(options);
+    const more = config.publicationOf(options);
     const target = config.targetOf(service, options.namespace);
     const parsed = await config.readConfigurationFile(cli, file, options.format);
     const remote = await config.remoteOf(cli, target);
@@ -51,6 +51,6 @@ export function configImportCommand(parent: Command, cli: Cli): void {
     const next = config.applyChange(present.own, change);
     const { yes = false, dryRun = false } = options;
     if (!(await config.assertPublish(cli, remote, { present, next, yes, dryRun }))) return;
-    config.sayPublished(cli, remote, await config.publishChange(cli, remote, { ...publication, present, change }));
+    config.sayPublished(cli, remote, await config.publishChange(cli, remote, { more, present, change }));
   });
 }

@@ -45,11 +45,10 @@ export function configPublishCommand(parent: Command, cli: Cli): void {
       throw usageError('Say what to publish.', 'name either --file or --proposal');
     }
     const target = config.targetOf(service, options.namespace);
-    const publication = config.publicationOf(options);
+    const more = config.publicationOf(options);
     if (proposal !== undefined) {
       const remote = await config.remoteOf(cli, target);
-      const path = `/proposals/${encodeURIComponent(proposal)}/publish`;
-      config.sayPublished(cli, remote, await remote.call(path, { method: 'POST', body: {} }));
+      await config.publishProposal(cli, remote, { id: proposal, yes });
       return;
     }
     const parsed = await config.readConfigurationFile(cli, file ?? '-', format);
@@ -67,7 +66,7 @@ export function configPublishCommand(parent: Command, cli: Cli): void {
     const configuration = config.withSecrets(parsed.configuration, present.own, options);
     if (!(await config.assertPublish(cli, remote, { present, next: configuration, yes, dryRun }))) return;
     // The file is the whole: what others publish in the meantime is not to be undone unseen, so it is a conflict.
-    const request = { ...publication, parentVersion: present.version, configuration };
+    const request = { more, parentVersion: present.version, configuration };
     config.sayPublished(cli, remote, await remote.publish(request));
   });
 }

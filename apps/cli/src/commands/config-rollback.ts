@@ -7,12 +7,13 @@ import {
   serviceDescription,
   versionNumber,
   withNamespace,
+  withPublication,
 } from '../config/options.ts';
 import { assertConfirmed } from '../confirm.ts';
 import { usageError } from '../errors.ts';
-import { collect, text } from '../values.ts';
+import { text } from '../values.ts';
 
-interface Options extends Pick<PublishOptions, 'message' | 'label'> {
+interface Options extends PublishOptions {
   namespace: string;
   yes?: boolean;
 }
@@ -24,14 +25,12 @@ export function configRollbackCommand(parent: Command, cli: Cli): void {
     .description('publish what an older version had as a new version, secrets included')
     .argument(serviceArgument, serviceDescription)
     .argument('<version>', 'the version to restore', versionNumber)
-    .option('-m, --message <text>', 'why, for the history')
-    .option('--label <name=value>', 'a label of the version; may be repeated', collect)
     .option('--yes', 'do not ask');
-  withNamespace(command).action(async (service: string, version: number, options: Options) => {
+  withPublication(withNamespace(command)).action(async (service: string, version: number, options: Options) => {
     const { changeCount, changeLines, publicationOf, remoteOf, sayPublished, targetOf } = await import(
       '../config/index.ts'
     );
-    const { message, labels } = publicationOf(options);
+    const more = publicationOf(options);
     const remote = await remoteOf(cli, targetOf(service, options.namespace));
     const restored = await remote.read(version);
     const latest = await remote.latest();
@@ -50,7 +49,7 @@ export function configRollbackCommand(parent: Command, cli: Cli): void {
       'A rollback is published to all instances, and there is no terminal to ask.',
     );
     // Against the version that was shown: what came in between would be undone unseen.
-    const body = { version, parent_version: latest, message, labels };
+    const body = { ...more, version, parent_version: latest };
     sayPublished(cli, remote, await remote.call('/rollback', { method: 'POST', body }));
   });
 }

@@ -43,7 +43,7 @@ export function configSetCommand(parent: Command, cli: Cli): void {
       targetOf,
     } = await import('../config/index.ts');
     const { secret = [], secretFile = [], jsonValue: json = [] } = options;
-    const publication = publicationOf(options);
+    const more = publicationOf(options);
     const remote = await remoteOf(cli, targetOf(service, options.namespace));
     const present = await remote.read();
     const change = await readAssignments(cli, present.own, { plain, json, secret, secretFile });
@@ -53,6 +53,6 @@ export function configSetCommand(parent: Command, cli: Cli): void {
       cli.output.json({ version: present.version, changed: false });
       return;
     }
-    sayPublished(cli, remote, await publishChange(cli, remote, { ...publication, present, change }));
+    sayPublished(cli, remote, await publishChange(cli, remote, { more, present, change }));
   });
 }

@@ -20,7 +20,7 @@ export function configUnsetCommand(parent: Command, cli: Cli): void {
   withPublication(withNamespace(command)).action(
     async (service: string, keys: string[], options: PublishOptions & { namespace: string }) => {
       const { publicationOf, publishChange, remoteOf, sayPublished, targetOf } = await import('../config/index.ts');
-      const publication = publicationOf(options);
+      const more = publicationOf(options);
       const remote = await remoteOf(cli, targetOf(service, options.namespace));
       const present = await remote.read();
       const missing = keys.filter((key) => !Object.hasOwn(present.own, key));
@@ -32,7 +32,7 @@ export function configUnsetCommand(parent: Command, cli: Cli): void {
         });
       }
       const change = { set: {}, unset: keys };
-      sayPublished(cli, remote, await publishChange(cli, remote, { ...publication, present, change }));
+      sayPublished(cli, remote, await publishChange(cli, remote, { more, present, change }));
     },
   );
 }

@@ -10,6 +10,7 @@ import { configHistoryCommand } from './config-history.ts';
 import { configImportCommand } from './config-import.ts';
 import { configInstancesCommand } from './config-instances.ts';
 import { configNamespacesCommand } from './config-namespaces.ts';
+import { configProposalsCommand } from './config-proposals.ts';
 import { configPublishCommand } from './config-publish.ts';
 import { configRevealCommand } from './config-reveal.ts';
 import { configRollbackCommand } from './config-rollback.ts';
@@ -32,6 +33,7 @@ export function configCommands(program: Command, cli: Cli): void {
   configDiffCommand(config, cli);
   configHistoryCommand(config, cli);
   configPublishCommand(config, cli);
+  configProposalsCommand(config, cli);
   configRollbackCommand(config, cli);
   configImportCommand(config, cli);
   configExportCommand(config, cli);

@@ -9,7 +9,7 @@ import { CliError, ServerRefusal, usageError } from '../errors.ts';
 import { text } from '../values.ts';
 import { changeBetween, diff } from './change.ts';
 import { headOf, noticeOf, tailOf, withoutNotice } from './edit-text.ts';
-import { type publicationOf, publishChange } from './publish.ts';
+import { publishChange } from './publish.ts';
 import { parse, readText } from './read-file.ts';
 import type { Remote } from './remote.ts';
 import { runEditor } from './run-editor.ts';
@@ -21,6 +21,8 @@ export interface EditOptions {
   readonly format: 'yaml' | 'json';
   /** Publish without asking. */
   readonly yes: boolean;
+  /** What `publicationOf` made of the options. */
+  readonly more: JsonObject;
 }
 
 /**
@@ -30,7 +32,7 @@ export interface EditOptions {
 export async function editConfiguration(
   cli: Cli,
   remote: Remote,
-  { format, yes, ...publication }: EditOptions & ReturnType<typeof publicationOf>,
+  { format, yes, more }: EditOptions,
 ): Promise<JsonObject | undefined> {
   if (!yes && !cli.terminal.isInteractive()) {
     throw usageError('There is no terminal to ask before it is published.', 'add --yes');
@@ -57,7 +59,7 @@ export async function editConfiguration(
       }
       await assertConfirmed(cli, { yes }, `Publish this as a new version of ${remote.target.label}?`);
       const answer = await publishChange(cli, remote, {
-        ...publication,
+        more,
         present: top,
         change: changeBetween(base.own, configuration),
       });

@@ -5,6 +5,7 @@ export { readAssignments } from './assignments.ts';
 export { applyChange, changeBetween, conflictOf, diff } from './change.ts';
 export { editConfiguration } from './edit.ts';
 export { exportText, withRevealed } from './export.ts';
+export { proposalLines, publishProposal } from './proposals.ts';
 export { assertPublish, conflictError, publicationOf, publishChange, sayPublished } from './publish.ts';
 export { parse, readConfigurationFile, readText } from './read-file.ts';
 export { createRemote, type Present, type Remote, remoteOf } from './remote.ts';

@@ -26,14 +26,16 @@ export interface PublishOptions {
   message?: string;
   label?: string[];
   at?: string;
+  propose?: boolean;
 }
 
-/** Adds `--message`, `--label` and `--at`. */
+/** Adds `--message`, `--label`, `--at` and `--propose`. */
 export function withPublication(command: Command): Command {
   return command
     .option('-m, --message <text>', 'why, for the history')
     .option('--label <name=value>', 'a label of the version; may be repeated', collect)
-    .option('--at <time>', 'publish it at that time, such as 2027-01-31T06:00:00Z');
+    .option('--at <time>', 'publish it at that time, such as 2027-01-31T06:00:00Z')
+    .option('--propose', 'do not publish it: another person does');
 }
 
 /** Adds `--secret` and `--plain` for the keys of a file. */

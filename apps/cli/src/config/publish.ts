@@ -4,7 +4,7 @@ import type { Cli } from '../cli.ts';
 import { assertConfirmed } from '../confirm.ts';
 import { CliError, usageError } from '../errors.ts';
 import type { Output } from '../output.ts';
-import { count, oneLine, text } from '../values.ts';
+import { count, text } from '../values.ts';
 import { applyChange, type Change, conflictOf, diff, touchedKeys } from './change.ts';
 import type { PublishOptions } from './options.ts';
 import type { Present, Remote } from './remote.ts';
@@ -13,8 +13,8 @@ import { changeCount, changeLines, maskedChange } from './value-text.ts';
 /** How often a change is put on top of what others published in the meantime. */
 const maxTries = 50;
 
-/** The members of a request that the options make. */
-export function publicationOf({ message, label = [], at }: PublishOptions) {
+/** The members of a request that the options make; what was not said is not sent. */
+export function publicationOf({ message, label = [], at, propose }: PublishOptions): JsonObject {
   const labels = Object.fromEntries(
     label.map((one) => {
       const [, name, value] = /^([^=]+)=(.*)$/s.exec(one) ?? [];
@@ -22,7 +22,7 @@ export function publicationOf({ message, label = [], at }: PublishOptions) {
       return [name, value ?? ''];
     }),
   );
-  return { message, labels: label.length === 0 ? undefined : labels, publishAt: at };
+  return { message, labels: label.length === 0 ? undefined : labels, publish_at: at, propose };
 }
 
 /**
@@ -32,13 +32,13 @@ export function publicationOf({ message, label = [], at }: PublishOptions) {
 export async function publishChange(
   cli: Cli,
   remote: Remote,
-  { present, change, ...publication }: { present: Present; change: Change } & ReturnType<typeof publicationOf>,
+  { present, change, more }: { present: Present; change: Change; more: JsonObject },
 ): Promise<JsonObject> {
   let base = present;
   for (let tries = 1; ; tries += 1) {
     try {
       const configuration = applyChange(base.own, change);
-      return await remote.publish({ ...publication, parentVersion: base.version, configuration });
+      return await remote.publish({ more, parentVersion: base.version, configuration });
     } catch (error) {
       if (!conflictOf(error) || tries === maxTries) throw error;
       const now = await remote.read();
@@ -95,11 +95,12 @@ export function sayPublished(cli: Cli, remote: Remote, answer: JsonObject): void
   }
   const id = text(proposal, 'id');
   const at = text(proposal, 'publish_at');
-  cli.output.line(
-    at === ''
-      ? `Proposed as ${oneLine(id)}: a second person publishes it with: gatehouse config publish ${remote.target.args} --proposal ${oneLine(id)}`
-      : `Scheduled as ${oneLine(id)} for ${at}.`,
-  );
+  const when = at === '' ? '' : ` for ${at}`;
+  if (text(proposal, 'state') === 'scheduled') cli.output.line(`Scheduled as ${id}${when}.`);
+  else {
+    cli.output.line(`Proposed as ${id}${when}. Another person publishes it with:`);
+    cli.output.line(`  gatehouse config publish ${remote.target.args} --proposal ${id}`);
+  }
 }
 
 /** The proposal that an answer holds, when it is not a version. */

@@ -24,9 +24,8 @@ export interface Present {
 export interface Publication {
   readonly parentVersion: number;
   readonly configuration: JsonObject;
-  readonly message?: string | undefined;
-  readonly labels?: JsonObject | undefined;
-  readonly publishAt?: string | undefined;
+  /** Message, labels, time: what `publicationOf` made of the options. */
+  readonly more: JsonObject;
 }
 
 /** The configuration API of one namespace. */
@@ -36,12 +35,17 @@ export function createRemote(api: Api, target: Target) {
   const seeHistory = `see: gatehouse config history ${target.args}`;
   const seeNamespaces = `see: gatehouse config namespaces ${target.label.split('/')[0]}; make it with: gatehouse config create ${target.args}`;
 
+  const hintFor = (path: string): string => {
+    if (path.startsWith('/proposals/')) return `see: gatehouse config proposals ${target.args} --all`;
+    return /^\/\d|^\/rollback/.test(path) ? seeHistory : seeNamespaces;
+  };
+
   const call = async (path: string, request: Call = {}): Promise<JsonObject> => {
     try {
       return await api.call(`${base}${path}`, request);
     } catch (error) {
       if (!(error instanceof ServerRefusal) || error.status !== 404) throw error;
-      throw new ServerRefusal(404, error.problem, /^\/\d|^\/rollback/.test(path) ? seeHistory : seeNamespaces);
+      throw new ServerRefusal(404, error.problem, hintFor(path));
     }
   };
 
@@ -61,14 +65,15 @@ export function createRemote(api: Api, target: Target) {
     latest,
     /** A version, or the newest. */
     read: async (version?: number): Promise<Present> => read(version ?? (await latest())),
-    publish: ({ parentVersion, configuration, message, labels, publishAt }: Publication): Promise<JsonObject> =>
-      call('', {
-        method: 'POST',
-        body: { parent_version: parentVersion, configuration, message, labels, publish_at: publishAt },
-      }),
+    publish: ({ parentVersion, configuration, more }: Publication): Promise<JsonObject> =>
+      call('', { method: 'POST', body: { ...more, parent_version: parentVersion, configuration } }),
     /** Every version down to the oldest, at most `limit`, newest first. */
     history: (limit: number): Promise<JsonObject[]> => api.list(`${base}/versions`, { limit }),
-    list: (path: string): Promise<JsonObject[]> => api.list(`${base}${path}`),
+    /** Proposals, newest first: those that wait, or all. */
+    proposals: async ({ all }: { all: boolean }): Promise<JsonObject[]> => {
+      const states = all ? [undefined] : ['open', 'scheduled'];
+      return (await Promise.all(states.map((state) => api.list(`${base}/proposals`, { query: { state } })))).flat();
+    },
     /** Who made a version: the user name where the caller may see it. */
     authorOf: async ({ answer }: Pick<Present, 'answer'>): Promise<string> =>
       (await namesOf(api, [answer])).get(text(answer, 'created_by')) ?? text(answer, 'created_by'),
