@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
+import { isatty } from 'node:tty';
 import { fileURLToPath } from 'node:url';
 
 const main = fileURLToPath(new URL('../src/main.ts', import.meta.url));
@@ -21,13 +22,23 @@ if (Number(process.versions.node.split('.')[0]) >= 24) {
     process.exit(1);
   }
   const child = spawn(node, [main, ...process.argv.slice(2)], { stdio: 'inherit' });
-  // The terminal sends its signals to both; one that is sent to us alone is passed on.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  // `gatehouse run` stands for another program: whatever comes is passed on. Of what a terminal sends, both get their own.
+  const fromTerminal = isatty(0) ? ['SIGINT', 'SIGQUIT', 'SIGWINCH'] : [];
+  for (const signal of ['SIGINT', 'SIGQUIT', 'SIGWINCH', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGALRM']) {
+    process.on(signal, () => fromTerminal.includes(signal) || child.kill(signal));
+  }
   child.on('error', (error) => {
     console.error(`gatehouse: the packaged Node cannot be started (${error.message}). Run npm install again.`);
     process.exit(1);
   });
-  child.on('exit', (code, signal) => process.exit(code ?? 128 + (constants.signals[signal] ?? 0)));
+  child.on('exit', (code, signal) => {
+    if (signal !== null) {
+      process.removeAllListeners(signal);
+      process.kill(process.pid, signal);
+    }
+    // After a signal: for the first process of a container, which none ends.
+    setTimeout(() => process.exit(code ?? 128 + (constants.signals[signal] ?? 0)), signal === null ? 0 : 200);
+  });
 }
 
 /** Path of the executable in the npm package `node`; undefined without it. */

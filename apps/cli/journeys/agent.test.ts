@@ -81,7 +81,15 @@ function start(args: readonly string[], env: Record<string, string> = {}, uid?: 
 const print = `const { HOST, PORT, PASSWORD, EXTRA, GATEHOUSE_ENROLMENT_TOKEN, GATEHOUSE_TOKEN } = process.env;
 console.log(JSON.stringify({ HOST, PORT, PASSWORD, EXTRA, GATEHOUSE_ENROLMENT_TOKEN, GATEHOUSE_TOKEN })); setInterval(() => {}, 1e9);`;
 const run = (state: string, service: string, ...options: string[]) => [
-  ...['run', '--service', service, '--state-dir', join(server.folder, state), '--settle', '200ms', ...options, '--'],
+  'run',
+  '--service',
+  service,
+  '--state-dir',
+  join(server.folder, state),
+  '--settle',
+  '200ms',
+  ...options,
+  '--',
 ];
 
 /** What the server knows of the instances of a service. */
@@ -113,10 +121,7 @@ test('enrolled by an invitation: environment, restart on publish, removed keys, 
     await gatehouse('config set acme.billing db.host=x');
     await first.warns('"db.host" cannot be an environment variable');
     // The server was told, and brings the old content back as a version of its own.
-    await first.until(
-      async () => (await gatehouse('config get acme.billing')).includes('db.host') === false,
-      'the rollback',
-    );
+    await first.until(async () => !(await gatehouse('config get acme.billing')).includes('db.host'), 'the rollback');
     assert.match(
       await gatehouse('config history acme.billing --json'),
       /"db\.host\\" cannot be an environment variable/,

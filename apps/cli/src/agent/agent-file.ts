@@ -272,7 +272,11 @@ function milliseconds(
 async function readText(path: string, maxBytes: number): Promise<string> {
   const refuse = (rule: string, fix: string) => new DeclarationError(path, [{ field: '', rule, fix }]);
   try {
-    if ((await stat(path)).size > maxBytes) throw refuse(`is larger than ${maxBytes / 1024} KiB`, 'split it');
+    const { size, mode } = await stat(path);
+    if ((mode & 0o002) !== 0) {
+      throw refuse('may be written by everybody, and says what is run here', `run: chmod o-w ${path}`);
+    }
+    if (size > maxBytes) throw refuse(`is larger than ${maxBytes / 1024} KiB`, 'split it');
     return await readFile(path, 'utf8');
   } catch (error) {
     if (error instanceof DeclarationError) throw error;

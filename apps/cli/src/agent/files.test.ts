@@ -1,6 +1,6 @@
 /** Files that the agent writes, the folder it keeps, and the file it reads. */
 import assert from 'node:assert/strict';
-import { lstat, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -193,7 +193,7 @@ test('agent.yaml: what is wrong is named with line, path, rule and fix', async (
     ],
     [minimal.replace('  app:\n', '  app:\n    namespaces: [db]\n'), /names db, which the agent does not follow/],
     [
-      minimal.replace('  app:\n', '  app:\n    health: { tcp: "1", http: "http:\/\/x\/" }\n'),
+      minimal.replace('  app:\n', '  app:\n    health: { tcp: "1", http: "http://x/" }\n'),
       /health needs exactly one of http, tcp and command/,
     ],
     [
@@ -223,4 +223,7 @@ test('agent.yaml: what is wrong is named with line, path, rule and fix', async (
     );
   }
   await assert.rejects(readAgentFile(join(folder, 'nowhere.yaml')), /does not exist/);
+  await writeFile(join(folder, 'agent.yaml'), minimal);
+  await chmod(join(folder, 'agent.yaml'), 0o666);
+  await assert.rejects(readAgentFile(join(folder, 'agent.yaml')), /may be written by everybody/);
 });

@@ -3,30 +3,33 @@ import { markerVariable } from './processes.ts';
 
 /**
  * Waits for the end of its input, which comes when the agent is gone however it went, `kill -9` included. Then it ends
- * what the agent had started: stop signal, grace time, SIGKILL. `$1` marker, `$2` stop signal, `$3` grace in seconds;
- * the lines it reads are the process group to watch, `-` for none, `end` for an agent that ended in order.
+ * what the agent had started: stop signal, grace time, SIGKILL. `$1` stop signal, `$2` grace in seconds. It reads the
+ * marker, which is no business of whoever looks at the list of processes; then a line for each process group to watch,
+ * `-` for none, `end` for an agent that ended in order.
  */
 const script = `
 group=-
+read -r marker || exit 0
 while read -r line; do
   [ "$line" = end ] && exit 0
   group=$line
 done
 members() {
-  grep -slF "${markerVariable}=$1" /proc/[0-9]*/environ 2>/dev/null | while IFS=/ read -r _ _ pid _; do echo "$pid"; done
+  echo "${markerVariable}=$marker" | grep -slF -f - /proc/[0-9]*/environ 2>/dev/null |
+    while IFS=/ read -r _ _ pid _; do echo "$pid"; done
 }
 tell() {
   [ "$group" = - ] || kill -s "$1" -- "-$group" 2>/dev/null
-  for pid in $(members "$2"); do kill -s "$1" "$pid" 2>/dev/null; done
+  for pid in $(members); do kill -s "$1" "$pid" 2>/dev/null; done
 }
-tell "$2" "$1"
+tell "$1"
 waited=0
-while [ "$waited" -lt "$3" ]; do
-  [ -z "$(members "$1")" ] && { [ "$group" = - ] || ! kill -s 0 -- "-$group" 2>/dev/null; } && exit 0
+while [ "$waited" -lt "$2" ]; do
+  [ -z "$(members)" ] && { [ "$group" = - ] || ! kill -s 0 -- "-$group" 2>/dev/null; } && exit 0
   sleep 1
   waited=$((waited + 1))
 done
-tell KILL "$1"
+tell KILL
 `;
 
 /** Ends the children of an agent that could not do so itself. */
@@ -59,7 +62,7 @@ export function startGuard({
     starts += 1;
     const started = spawn(
       '/bin/sh',
-      ['-c', script, 'gatehouse-guard', marker, stopSignal.slice(3), String(Math.ceil(graceMs / 1000))],
+      ['-c', script, 'gatehouse-guard', stopSignal.slice(3), String(Math.ceil(graceMs / 1000))],
       // Of its own session, so that no signal from the keyboard ends it; without our environment, which has secrets.
       { stdio: ['pipe', 'ignore', 'ignore'], detached: true, cwd: '/', env: { PATH: '/usr/bin:/bin' } },
     );
@@ -70,7 +73,7 @@ export function startGuard({
     (started.stdin as unknown as { unref(): void }).unref();
     // Somebody may have ended it by mistake: a few new ones, then not again.
     started.on('exit', () => !released && starts < 5 && start());
-    started.stdin.write(`${group}\n`);
+    started.stdin.write(`${marker}\n${group}\n`);
   };
   start();
 

@@ -7,7 +7,7 @@ import { type Exit, exitText } from './exit.ts';
 import { type HealthOptions, pause, watchHealth } from './health.ts';
 import type { Reports } from './reports.ts';
 import type { Say } from './say.ts';
-import { type AfterExit, createSupervisor, type Supervisor } from './supervisor.ts';
+import { createSupervisor, type Supervisor } from './supervisor.ts';
 
 /** What a new version does to a program that runs. */
 export type Watch =
@@ -123,7 +123,7 @@ export function createProgramRunner(
 
   const names = () => [...versions.values()].map(({ namespace, version }) => `${namespace} ${version}`).join(', ');
 
-  const afterExit = async (exit: Exit): Promise<AfterExit> => {
+  const afterExit = async (exit: Exit): Promise<void> => {
     watching.abort();
     const ranMs = now() - startedMs;
     const problem = `the program ended with ${exitText(exit)} after ${(ranMs / 1000).toFixed(1)} s`;
@@ -138,14 +138,13 @@ export function createProgramRunner(
       crashes = ranMs >= againMs.resetAfter ? 0 : crashes + 1;
       const waitMs = Math.min(againMs.longest, againMs.first * 2 ** Math.max(0, crashes - 1));
       say.warning(`${problem}; it is started again in ${waitMs / 1000} s`);
-      await pause(waitMs, waiting.signal);
-      return 'again';
+      if (await pause(waitMs, waiting.signal)) await start(environment, false);
+      return;
     }
     if (held) {
       say.warning(`${problem}, with ${names()}; waiting ${options.holdMs / 1000} s for another version`);
       await pause(options.holdMs, waiting.signal);
     }
-    return 'end';
   };
 
   const startFirst = async ({ namespace }: ConfigurationVersion, signal: AbortSignal): Promise<void> => {

@@ -4,9 +4,6 @@ import type { Exit } from './exit.ts';
 import { startGuard } from './guard.ts';
 import { endFamily } from './processes.ts';
 
-/** What becomes of a program that ended by itself. */
-export type AfterExit = 'end' | 'again';
-
 /** Signals that end a program which does not say otherwise, and us while there is none to pass them to. */
 const endingSignals: ReadonlySet<NodeJS.Signals> = new Set(['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP']);
 
@@ -48,15 +45,14 @@ export function createSupervisor({
   stop: StopOptions;
   /** Random, of this agent alone. */
   marker: string;
-  /** The program ended by itself. While this waits, `start` may be called, and wins. */
-  onExit: (exit: Exit) => AfterExit | Promise<AfterExit>;
+  /** The program ended by itself. When this is done and nobody has called `start`, supervision ends with that exit. */
+  onExit: (exit: Exit) => void | Promise<void>;
   now: () => number;
 }): Supervisor {
   const guard = startGuard({ marker, stopSignal: stop.signal, graceMs: stop.graceMs });
   const { promise: ended, resolve, reject } = Promise.withResolvers<Exit>();
   const replaced = new WeakSet<Child>();
   let child: Child | undefined;
-  let environment: Readonly<Record<string, string>> = {};
   let isEnding = false;
   let isSwitching = false;
   let isOver = false;
@@ -78,7 +74,6 @@ export function createSupervisor({
   const startNow = async (next: Readonly<Record<string, string>>): Promise<Child | undefined> => {
     if (isOver || isEnding) return undefined;
     starts += 1;
-    environment = next;
     isSwitching = true;
     try {
       if (child) {
@@ -112,10 +107,8 @@ export function createSupervisor({
     guard.watch(undefined);
     if (isEnding) return finish(exit);
     const startsBefore = starts;
-    const next = await onExit(exit);
-    if (isOver || starts !== startsBefore) return;
-    if (next === 'end' || isEnding) finish(exit);
-    else await inTurn(() => startNow(environment));
+    await onExit(exit);
+    if (!isOver && starts === startsBefore) finish(exit);
   };
 
   const fail = (error: unknown) => {

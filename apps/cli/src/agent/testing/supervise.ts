@@ -25,7 +25,9 @@ const supervisor = createSupervisor({
   foreground,
   stop: { signal: 'SIGTERM', graceMs },
   marker: `test-${process.pid}-${Date.now()}`,
-  onExit: () => (again ? 'again' : 'end'),
+  onExit: async () => {
+    if (again) await start({});
+  },
   now: () => Date.now(),
 });
 catchSignals({ foreground, onSignal: (signal, direct) => supervisor.signal(signal, direct) });
