@@ -168,6 +168,16 @@ test('only tokens of this layer are taken, and they give no rights at the other 
   }
 });
 
+test('the refresh token of this layer opens no other door', async () => {
+  const { refreshToken } = await t.person('door');
+  const me = await t.app.inject({ url: '/v1/me', headers: { authorization: `Bearer ${refreshToken}` } });
+  assert.equal(me.statusCode, 401);
+  const payload = { refresh_token: refreshToken };
+  assert.equal((await t.app.inject({ method: 'POST', url: '/v1/sessions/refresh', payload })).statusCode, 401);
+  assert.equal((await t.app.inject({ method: 'POST', url: '/v1/sessions/end', payload })).statusCode, 204);
+  assert.equal((await t.call('GET', '/organization', { token: refreshToken })).status, 200, 'it goes on here');
+});
+
 test('an unknown path below the layer answers in its form; without the module nothing is there', async () => {
   const { token } = await t.person('finn');
   for (const path of ['/', '/x', '/a/b/c/d/e/f']) {
