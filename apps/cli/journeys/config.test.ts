@@ -560,7 +560,8 @@ $ gatehouse config create billing --namespace base --file base.properties --sche
 Made billing/base with version 1.
 $ gatehouse config set billing -n base POOL=6
 ! gatehouse: POOL was a number and becomes a text; --json-value POOL=… keeps it one
-! gatehouse: The configuration does not fit the schema of the namespace. X
+! gatehouse: The configuration does not fit the schema of the namespace. /POOL must be integer
+!   request REQ
 = 1
 $ gatehouse config create billing --namespace eu --extends base
 Made billing/eu. Fill it with: gatehouse config set billing -n eu KEY=VALUE

@@ -31,6 +31,12 @@ export async function readAssignments(cli: Cli, own: JsonObject, assignments: As
 
   for (const [key, value] of assignments.plain.map((one) => split(one, 'KEY=VALUE'))) {
     if (isSecret(key)) warnArgument(cli, key);
+    const before = Object.hasOwn(own, key) ? own[key] : undefined;
+    if (typeof before === 'number' || typeof before === 'boolean') {
+      cli.output.warning(
+        `${oneLine(key)} was a ${typeof before} and becomes a text; --json-value ${oneLine(key)}=… keeps it one`,
+      );
+    }
     put(key, isSecret(key) ? { $secret: value } : value);
   }
   for (const [key, text] of assignments.json.map((one) => split(one, '--json-value KEY=JSON'))) {
