@@ -32,26 +32,52 @@ export interface UserTokenRow extends MemberRow {
   token_revoked: boolean;
 }
 
-const userTokenStatement = {
-  name: 'identity_judge_user_token',
-  text: `select u.uid, u.username, u.organization as home, u.status = 'active' as active,
+/** A user's access token, as far as the database has a say in it. */
+export interface UserToken {
+  readonly uid: string;
+  readonly organization: string;
+  readonly sessionId: string;
+  readonly tokenId: string;
+  readonly clientId: string;
+}
+
+const userTokensStatement = {
+  name: 'identity_judge_user_tokens',
+  text: `select t.token_id, u.uid, u.username, u.organization as home, u.status = 'active' as active,
       case when o.status = 'active' then m.role_ids end as role_ids,
-      s.id is not null and s.revoked_at is null and s.absolute_expires_at > $5 as session_alive,
-      $6 = 'gatehouse' or exists (select from identity.services c where c.client_id = $6 and c.status = 'active')
+      s.id is not null and s.revoked_at is null and s.absolute_expires_at > $6 as session_alive,
+      t.client_id = 'gatehouse'
+        or exists (select from identity.services c where c.client_id = t.client_id and c.status = 'active')
         as client_active,
-      exists (select from identity.revoked_tokens r where r.token_id = $4) as token_revoked
-    from identity.users u
-      left join identity.memberships m on m.uid = u.uid and m.organization = $2
+      exists (select from identity.revoked_tokens r where r.token_id = t.token_id) as token_revoked
+    from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
+        as t (uid, organization, session_id, token_id, client_id)
+      join identity.users u on u.uid = t.uid
+      left join identity.memberships m on m.uid = u.uid and m.organization = t.organization
       left join identity.organizations o on o.name = m.organization
-      left join identity.sessions s on s.id = $3 and s.user_id = u.uid
-    where u.uid = $1`,
+      left join identity.sessions s on s.id = t.session_id and s.user_id = u.uid`,
 };
-export async function judgeUserToken(
+/** What is to be said about these tokens, by token id. */
+export async function judgeUserTokens(
   tx: Reader,
-  token: { uid: string; organization: string; sessionId: string; tokenId: string; clientId: string; now: Date },
-): Promise<UserTokenRow | undefined> {
-  const values = [token.uid, token.organization, token.sessionId, token.tokenId, token.now, token.clientId];
-  return (await named<UserTokenRow>(tx, userTokenStatement, values))[0];
+  tokens: readonly UserToken[],
+  now: Date,
+): Promise<Map<string, UserTokenRow>> {
+  const rows = await named<UserTokenRow & { token_id: string }>(tx, userTokensStatement, [
+    tokens.map((token) => token.uid),
+    tokens.map((token) => token.organization),
+    tokens.map((token) => token.sessionId),
+    tokens.map((token) => token.tokenId),
+    tokens.map((token) => token.clientId),
+    now,
+  ]);
+  return new Map(rows.map((row) => [row.token_id, row]));
+}
+
+/** A service's own access token. */
+export interface ServiceToken {
+  readonly clientId: string;
+  readonly tokenId: string;
 }
 
 /** What the database says about the bearer of a service's own access token. */
@@ -62,19 +88,23 @@ export interface ServiceTokenRow {
   token_revoked: boolean;
 }
 
-const serviceTokenStatement = {
-  name: 'identity_judge_service_token',
-  text: `select s.client_id, s.organization, s.role_ids,
-      exists (select from identity.revoked_tokens r where r.token_id = $2) as token_revoked
-    from identity.services s join identity.organizations o on o.name = s.organization
-    where s.client_id = $1 and s.status = 'active' and o.status = 'active'`,
+const serviceTokensStatement = {
+  name: 'identity_judge_service_tokens',
+  text: `select t.token_id, s.client_id, s.organization, s.role_ids,
+      exists (select from identity.revoked_tokens r where r.token_id = t.token_id) as token_revoked
+    from unnest($1::text[], $2::text[]) as t (client_id, token_id)
+      join identity.services s on s.client_id = t.client_id
+      join identity.organizations o on o.name = s.organization
+    where s.status = 'active' and o.status = 'active'`,
 };
-/** Undefined when the service or its organization is not active. */
-export async function judgeServiceToken(
+/** By token id; what is not there belongs to a service, or an organization, that is not active. */
+export async function judgeServiceTokens(
   tx: Reader,
-  token: { clientId: string; tokenId: string },
-): Promise<ServiceTokenRow | undefined> {
-  return (await named<ServiceTokenRow>(tx, serviceTokenStatement, [token.clientId, token.tokenId]))[0];
+  tokens: readonly ServiceToken[],
+): Promise<Map<string, ServiceTokenRow>> {
+  const values = [tokens.map((token) => token.clientId), tokens.map((token) => token.tokenId)];
+  const rows = await named<ServiceTokenRow & { token_id: string }>(tx, serviceTokensStatement, values);
+  return new Map(rows.map((row) => [row.token_id, row]));
 }
 
 const organizationStatement = {

@@ -1,8 +1,15 @@
-import type { Clock, Db, Reader } from '../../../kernel/index.ts';
+import { type Clock, createSharedRead, type Db } from '../../../kernel/index.ts';
 import type { ResolvedRoles } from '../roles/role.ts';
 import type { Roles } from '../roles/role-service.ts';
 import type { AccessTokenClaims } from './access-token.ts';
-import { judgeServiceToken, judgeUserToken } from './subject-store.ts';
+import {
+  judgeServiceTokens,
+  judgeUserTokens,
+  type ServiceToken,
+  type ServiceTokenRow,
+  type UserToken,
+  type UserTokenRow,
+} from './subject-store.ts';
 import type { AccessTokenVerifier } from './verify-access-token.ts';
 
 /** A token of ours that is good at this moment, and whose it is. */
@@ -17,7 +24,8 @@ export interface JudgedToken {
 
 /**
  * Judges access tokens in full: signature and times, then in one statement whether the token was revoked, its session
- * and its holder live. So a logout or a suspension holds on every node with its commit.
+ * and its holder live. So a logout or a suspension holds on every node with its commit. Parallel requests share the
+ * statement, which begins after each of them has come.
  */
 export function createTokenJudge(deps: {
   db: Db;
@@ -25,26 +33,54 @@ export function createTokenJudge(deps: {
   verifier: AccessTokenVerifier;
   roles: Pick<Roles, 'resolve'>;
 }) {
-  const judgeUser = async (tx: Reader, claims: AccessTokenClaims): Promise<JudgedToken | undefined> => {
-    const user = await judgeUserToken(tx, {
+  const { db, clock, roles } = deps;
+  const userToken = createSharedRead(
+    db,
+    ({ tokenId }: UserToken) => tokenId,
+    async (tx, tokens) => {
+      const users = await judgeUserTokens(tx, tokens, clock.now());
+      const judged = new Map<string, { user: UserTokenRow; roles: ResolvedRoles }>();
+      for (const { tokenId, organization } of tokens) {
+        const user = users.get(tokenId);
+        const isGood = user?.active && user.session_alive && user.client_active && !user.token_revoked;
+        if (!isGood || user.role_ids === null) continue;
+        judged.set(tokenId, { user, roles: await roles.resolve(tx, organization, user.role_ids) });
+      }
+      return judged;
+    },
+  );
+  const serviceToken = createSharedRead(
+    db,
+    ({ tokenId }: ServiceToken) => tokenId,
+    async (tx, tokens) => {
+      const services = await judgeServiceTokens(tx, tokens);
+      const judged = new Map<string, { service: ServiceTokenRow; roles: ResolvedRoles }>();
+      for (const [tokenId, service] of services) {
+        if (service.token_revoked) continue;
+        judged.set(tokenId, { service, roles: await roles.resolve(tx, service.organization, service.role_ids) });
+      }
+      return judged;
+    },
+  );
+
+  const judgeUser = async (claims: AccessTokenClaims): Promise<JudgedToken | undefined> => {
+    const good = await userToken({
       uid: claims.sub,
       organization: claims.org,
       sessionId: claims.sid ?? '',
       tokenId: claims.jti,
       clientId: claims.client_id,
-      now: deps.clock.now(),
     });
-    const good = user?.active && user.session_alive && user.client_active && !user.token_revoked;
-    if (!good || user.role_ids === null) return undefined;
-    const roles = await deps.roles.resolve(tx, claims.org, user.role_ids);
-    return { claims, kind: 'user', username: user.username, homeOrganization: user.home, roles };
+    if (!good) return undefined;
+    const { username, home: homeOrganization } = good.user;
+    return { claims, kind: 'user', username, homeOrganization, roles: good.roles };
   };
 
-  const judgeService = async (tx: Reader, claims: AccessTokenClaims): Promise<JudgedToken | undefined> => {
-    const service = await judgeServiceToken(tx, { clientId: claims.sub, tokenId: claims.jti });
-    if (!service || service.token_revoked || service.organization !== claims.org) return undefined;
-    const roles = await deps.roles.resolve(tx, claims.org, service.role_ids);
-    return { claims, kind: 'service', username: undefined, homeOrganization: service.organization, roles };
+  const judgeService = async (claims: AccessTokenClaims): Promise<JudgedToken | undefined> => {
+    const good = await serviceToken({ clientId: claims.sub, tokenId: claims.jti });
+    if (!good || good.service.organization !== claims.org) return undefined;
+    const { organization: homeOrganization } = good.service;
+    return { claims, kind: 'service', username: undefined, homeOrganization, roles: good.roles };
   };
 
   return {
@@ -52,8 +88,7 @@ export function createTokenJudge(deps: {
     async judge(token: string): Promise<JudgedToken | undefined> {
       const claims = await deps.verifier.verify(token);
       if (!claims) return undefined;
-      const judge = claims.sub === claims.client_id ? judgeService : judgeUser;
-      return deps.db.read((tx) => judge(tx, claims));
+      return claims.sub === claims.client_id ? judgeService(claims) : judgeUser(claims);
     },
   };
 }
