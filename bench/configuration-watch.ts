@@ -90,7 +90,7 @@ async function measureOurs(kind: 'sse' | 'poll', count: number): Promise<Crowd> 
   const bench = await startConfigurationBench({ agents });
   try {
     await bench.createNamespace('watched', { VALUE: '0' });
-    const path = `${bench.path('watched')}${kind === 'sse' ? '/events' : '/agent?wait=60&since={since}'}`;
+    const path = `${bench.path('watched')}${kind === 'sse' ? '/events?since=1' : '/agent?wait=60&since={since}'}`;
     const port = Number(new URL(bench.url).port);
     let version = 1;
     return await crowd({ kind, port, count, path, tokens: bench.agentTokens }, bench.pid, async () => {

@@ -14,8 +14,9 @@ const turnsPerSecond = 4;
 const pingTurns = 15 * turnsPerSecond;
 /** A client that does not read what it was sent within this time is dropped. */
 const maxBlockedTurns = 30 * turnsPerSecond;
-/** Answers written before other work gets its turn. */
-const writesPerTurn = 256;
+/** Events, or answers, that are written before other work gets its turn: each about ten milliseconds. */
+const eventsPerTurn = 1000;
+const answersPerTurn = 400;
 /** How often one agent may wait on a node at once: more than it has namespaces, and far less than a node has room. */
 const maxWaitsOfAgent = 100;
 /** Namespaces whose newest announcement is remembered although nobody waits: for who is on the way to waiting. */
@@ -143,21 +144,24 @@ export function createHub(deps: {
         const chunk = chunkOf(text);
         const body = Buffer.from(`{"version":${version}}`);
         const head = answerHead(version, body);
-        for (const slice of slices([...channel.streams.keys(), ...channel.waiters])) {
-          for (const one of slice) {
-            if ('untilTurn' in one) {
-              if (one.since === version || !removeWaiter(one)) continue;
-              one.response.writeHead(200, head).end(body);
-            } else {
-              if (one.ended || one.blockedSince !== undefined || one.position >= version) continue;
-              if (one.position === version - 1) {
-                one.position = version;
-                writeText(one, channel.pace, text, chunk);
-              } else advance(one, channel.pace);
-            }
+        for (const slice of slices([...channel.streams.keys()], eventsPerTurn)) {
+          for (const stream of slice) {
+            if (stream.ended || stream.blockedSince !== undefined || stream.position >= version) continue;
+            if (stream.position === version - 1) {
+              stream.position = version;
+              writeText(stream, channel.pace, text, chunk);
+            } else advance(stream, channel.pace);
             receivers += 1;
           }
-          if (slice.length === writesPerTurn) await nextTurn();
+          if (slice.length === eventsPerTurn) await nextTurn();
+        }
+        for (const slice of slices([...channel.waiters], answersPerTurn)) {
+          for (const waiter of slice) {
+            if (waiter.since === version || !removeWaiter(waiter)) continue;
+            waiter.response.writeHead(200, head).end(body);
+            receivers += 1;
+          }
+          if (slice.length === answersPerTurn) await nextTurn();
         }
         done = version;
         if (receivers > 0 && publishedAt !== undefined) {
@@ -371,9 +375,9 @@ function answerUnchanged(response: ServerResponse, version: number, isLast: bool
     .end();
 }
 
-function slices<T>(all: readonly T[]): T[][] {
+function slices<T>(all: readonly T[], size: number): T[][] {
   const parts: T[][] = [];
-  for (let start = 0; start < all.length; start += writesPerTurn) parts.push(all.slice(start, start + writesPerTurn));
+  for (let start = 0; start < all.length; start += size) parts.push(all.slice(start, start + size));
   return parts;
 }
 
