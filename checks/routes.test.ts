@@ -1,6 +1,7 @@
 /** Deny by default, seen from outside: which routes are open is a list that somebody has to change by hand. */
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
+import { reservedNamespaceNames } from '@gatehouse/contracts';
 import { createTestApp, type TestApp } from '../apps/server/src/testing/test-app.ts';
 
 let node: TestApp;
@@ -20,6 +21,10 @@ test('every operation of /v1 without a token is 401, but for the few that are op
     'POST /v1/sessions',
     'POST /v1/sessions/refresh',
     'POST /v1/sessions/end',
+    // The assertion in the body says who asks.
+    'POST /v1/agents/token',
+    // Public keys.
+    'GET /v1/configuration/keys',
     // Says whether the token in the Authorization header is good, so it is asked with bad ones too.
     'GET /v1/services/{service}/validatetoken',
   ];
@@ -35,6 +40,13 @@ test('every operation of /v1 without a token is 401, but for the few that are op
     assert.equal(answer.statusCode, 401, name);
   }
   assert.ok(seen.length > 30, `only ${seen.length} operations`);
+});
+
+test('no namespace can have the name of a path of ours', () => {
+  const segments = operations().flatMap(
+    ([path]) => /^\/v1\/services\/\{service\}\/([a-z][a-z-]*)/.exec(path)?.[1] ?? [],
+  );
+  assert.deepEqual([...new Set(segments)].sort(), [...reservedNamespaceNames].sort());
 });
 
 test('every operation has a name of its own, a summary and its answers', () => {
