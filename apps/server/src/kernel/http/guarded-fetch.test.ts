@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
+import { pbkdf2 } from 'node:crypto';
+import { createSocket } from 'node:dgram';
+import { Resolver } from 'node:dns/promises';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, test } from 'node:test';
 import { createGuardedFetch, FetchRefused, isPrivateAddress } from './guarded-fetch.ts';
+import { createResolveName } from './public-lookup.ts';
 
 const servers: Server[] = [];
 after(() => {
@@ -87,6 +91,32 @@ test('every spelling of a loopback address is refused', async () => {
   }
 });
 
+test('a name is refused when any of its addresses is private, and a name server that never answers holds up nothing else', async () => {
+  const { port, silent } = await startNameServer({
+    'inside.example': ['10.0.0.5'],
+    'rebinding.example': ['192.0.2.7', '127.0.0.1'],
+    'metadata.example': ['169.254.169.254'],
+    'silent.example': undefined,
+  });
+  const resolver = new Resolver({ timeout: 1000, tries: 2 });
+  resolver.setServers([`127.0.0.1:${port}`]);
+  const fetch = createGuardedFetch({ allowedOrigins: [], resolveName: createResolveName(resolver) });
+  for (const name of ['inside', 'rebinding', 'metadata']) {
+    assert.equal(await reasonOf(fetch(`https://${name}.example/`)), 'private_address', name);
+  }
+  assert.equal(await reasonOf(fetch('https://nobody.example/')), 'unreachable');
+  // More waiting lookups than there are threads: work on those threads goes on.
+  const waiting = Array.from({ length: 16 }, () => reasonOf(fetch('https://silent.example/')));
+  await silent;
+  const settled = new Set<string>();
+  for (const one of waiting) void one.then((reason) => settled.add(reason));
+  await new Promise<void>((resolve, reject) => {
+    pbkdf2('password', 'salt', 1000, 32, 'sha256', (error) => (error ? reject(error) : resolve()));
+  });
+  assert.deepEqual([...settled], [], 'the lookups still wait');
+  for (const reason of await Promise.all(waiting)) assert.match(reason, /^(unreachable|timeout)$/);
+});
+
 test('redirects, bad statuses, large, broken and silent answers are refused', async () => {
   const origin = await serve((request, response) => {
     if (request.url === '/redirect') response.writeHead(302, { location: '/' }).end();
@@ -105,3 +135,38 @@ test('redirects, bad statuses, large, broken and silent answers are refused', as
   assert.equal(await reasonOf(fetch(`${origin}/silent`)), 'timeout');
   assert.equal(await reasonOf(fetch('https://user:pass@example.com/')), 'bad_url');
 });
+
+/** A name server on loopback: A records of the names it knows, no answer for those without a list. */
+async function startNameServer(zone: Readonly<Record<string, readonly string[] | undefined>>) {
+  const socket = createSocket('udp4');
+  const { promise: silent, resolve: heard } = Promise.withResolvers<void>();
+  socket.on('message', (query, from) => {
+    const labels: string[] = [];
+    let end = 12;
+    for (let length = query[end] ?? 0; length > 0; length = query[end] ?? 0) {
+      labels.push(query.subarray(end + 1, end + 1 + length).toString());
+      end += 1 + length;
+    }
+    const name = labels.join('.').toLowerCase();
+    const known = Object.hasOwn(zone, name);
+    const addresses = known ? zone[name] : [];
+    if (addresses === undefined) {
+      heard();
+      return;
+    }
+    const isA = query.readUInt16BE(end + 1) === 1;
+    const records = isA ? addresses : [];
+    const header = Buffer.alloc(12);
+    query.copy(header, 0, 0, 2);
+    header.writeUInt16BE(known ? 0x8180 : 0x8183, 2);
+    header.writeUInt16BE(1, 4);
+    header.writeUInt16BE(records.length, 6);
+    const answers = records.map((address) =>
+      Buffer.from([0xc0, 0x0c, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, ...address.split('.').map(Number)]),
+    );
+    socket.send(Buffer.concat([header, query.subarray(12, end + 5), ...answers]), from.port, from.address);
+  });
+  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+  after(() => socket.close());
+  return { port: socket.address().port, silent };
+}

@@ -3,6 +3,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import { BlockList, isIP } from 'node:net';
+import { createResolveName, type ResolvedAddress, type ResolveName } from './public-lookup.ts';
 
 /** Why an outgoing request was not made or not answered. `reason` is safe to show to an administrator. */
 export class FetchRefused extends Error {
@@ -48,7 +49,13 @@ const totalTimeoutMs = 5000;
  * very address connected to), no redirects, 50 KiB, 5 seconds in all. `allowedOrigins` are exact origins that may be
  * private and plain http. TLS is always verified.
  */
-export function createGuardedFetch({ allowedOrigins }: { allowedOrigins: readonly string[] }): GuardedFetch {
+export function createGuardedFetch({
+  allowedOrigins,
+  resolveName = createResolveName(),
+}: {
+  allowedOrigins: readonly string[];
+  resolveName?: ResolveName;
+}): GuardedFetch {
   const allowed = new Set(allowedOrigins);
   return (address, options = {}) =>
     new Promise((resolve, reject) => {
@@ -72,7 +79,7 @@ export function createGuardedFetch({ allowedOrigins }: { allowedOrigins: readonl
         method: options.method ?? 'GET',
         headers: { accept: 'application/json', 'user-agent': 'gatehouse', ...options.headers },
         agent: false, // a connection of its own: nothing pooled survives a change of the rules
-        lookup: trusted ? dnsLookup : guardedLookup(url),
+        lookup: trusted ? dnsLookup : guardedLookup(url, resolveName),
         timeout: connectTimeoutMs,
         maxHeaderSize: 8192,
       });
@@ -129,15 +136,27 @@ async function readAnswer(response: IncomingMessage, url: URL, maxBytes: number)
 }
 
 /** Resolves a name and refuses it when any of its addresses is private: the connection uses the addresses checked here. */
-function guardedLookup(url: URL): LookupFunction {
+function guardedLookup(url: URL, resolveName: ResolveName): LookupFunction {
+  const publicAddresses = async (hostname: string, family: unknown) => {
+    const all = await resolveName(hostname);
+    if (all.some((one) => isPrivateAddress(one.address))) throw privateAddress(url);
+    return family === 4 || family === 6 ? all.filter((one) => one.family === family) : all;
+  };
   return (hostname, options, callback) => {
-    dnsLookup(hostname, { ...options, all: true }, (error, addresses) => {
-      if (error) callback(error, []);
-      else if (addresses.length === 0 || addresses.some((one) => isPrivateAddress(one.address))) {
-        callback(privateAddress(url), []);
-      } else if (options.all) callback(null, addresses);
-      else callback(null, addresses[0]?.address ?? '', addresses[0]?.family);
-    });
+    const answer = async () => {
+      let addresses: ResolvedAddress[];
+      try {
+        addresses = await publicAddresses(hostname, options.family);
+      } catch (error) {
+        callback(error as NodeJS.ErrnoException, []);
+        return;
+      }
+      const [first] = addresses;
+      if (!first) callback(new Error(`${hostname} has no address of this family`), []);
+      else if (options.all) callback(null, addresses);
+      else callback(null, first.address, first.family);
+    };
+    void answer();
   };
 }
 
