@@ -121,6 +121,7 @@ function createStatusListener({
   onUnusableCopy: (problem: string, error: GatehouseError) => void;
 }): (status: NamespaceStatus) => void {
   const said = new Map<string, string>();
+  const unsaid = new Map<string, NodeJS.Timeout>();
   /** True when it is new. */
   const isNew = (about: string, text: string) => {
     if (said.get(about) === text) return false;
@@ -145,7 +146,11 @@ function createStatusListener({
           : source === 'copy'
             ? ` Started from the local copy of ${namespace} ${version}.`
             : ` Going on with ${namespace} ${version}.`;
-      if (isNew(`${namespace} away`, `${state}${goesOn}`)) say.warning(`${error.message}${goesOn}`);
+      if (!isNew(`${namespace} away`, `${state}${goesOn}`)) return;
+      clearTimeout(unsaid.get(namespace));
+      if (goesOn !== '') say.warning(`${error.message}${goesOn}`);
+      // The local copy is looked at next, and says it all.
+      else unsaid.set(namespace, setTimeout(() => say.warning(`${error.message} Trying again.`), 1000).unref());
     } else if (state !== 'ended' && isNew(`${namespace} away`, '') && version !== undefined) {
       say.info(`the server answers again; ${namespace} is at ${version}`);
     }
