@@ -72,17 +72,26 @@ export function createReports(deps: {
     return outcomes;
   };
 
-  return createGroupCommit<InstanceReport, ReportAnswer>(db, async (tx, reports) => {
-    const outcomes = new Map<InstanceReport, Outcome<ReportAnswer>>();
-    // One order of locking for all, so that no two crowds wait for each other.
-    for (const namespaceId of [...new Set(reports.map((one) => one.namespaceId))].sort()) {
-      const own = reports.filter((one) => one.namespaceId === namespaceId);
+  /** Those of one namespace share a transaction: one that held two locks could wait for a publication that holds one. */
+  const crowdOf = (namespaceId: string) =>
+    createGroupCommit<InstanceReport, ReportAnswer>(db, async (tx, reports) => {
       const stand = await life.lock(tx, namespaceId);
-      const taken = stand ? await takeIn(tx, stand, own) : own.map(() => ({ error: nothingPublished() }));
-      for (const [index, one] of own.entries()) outcomes.set(one, taken[index] as Outcome<ReportAnswer>);
+      return stand ? takeIn(tx, stand, reports) : reports.map(() => ({ error: nothingPublished() }));
+    });
+  const crowds = new Map<string, { readonly take: ReturnType<typeof crowdOf>; underWay: number }>();
+
+  return async (report: InstanceReport): Promise<ReportAnswer> => {
+    const { namespaceId } = report;
+    const crowd = crowds.get(namespaceId) ?? { take: crowdOf(namespaceId), underWay: 0 };
+    crowds.set(namespaceId, crowd);
+    crowd.underWay += 1;
+    try {
+      return await crowd.take(report);
+    } finally {
+      crowd.underWay -= 1;
+      if (crowd.underWay === 0) crowds.delete(namespaceId);
     }
-    return reports.map((one) => outcomes.get(one) as Outcome<ReportAnswer>);
-  });
+  };
 }
 
 /** Takes in one report. */

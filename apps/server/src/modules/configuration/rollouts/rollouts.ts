@@ -77,6 +77,8 @@ export function createRollouts(deps: {
     /** Writes down who was seen. */
     flushSeen: heartbeats.flush,
     tick,
+    /** An agent stands in line for a slot on this node: see {@link createSlotDesk}. */
+    ask: desk.ask,
     /** How many agents stand in line for a slot on this node. */
     waiting: desk.waiting,
     routes(app: App): void {

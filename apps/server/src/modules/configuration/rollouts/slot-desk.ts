@@ -1,6 +1,6 @@
 import { AppError, type Changes, type Logger, type Outcome } from '../../../kernel/index.ts';
 import { slotTopic } from './rollout-service.ts';
-import type { SlotAnswer, SlotRequest } from './slot-service.ts';
+import type { LinedRequest, SlotAnswer, SlotRequest } from './slot-service.ts';
 
 interface Waiter {
   readonly request: SlotRequest;
@@ -16,23 +16,28 @@ interface Waiter {
 }
 
 interface Line {
-  waiters: Waiter[];
+  /** In the order in which they came. */
+  readonly waiters: Set<Waiter>;
+  /** The last request of each agent. */
+  readonly byAgent: Map<string, Waiter>;
   running: boolean;
   again: boolean;
 }
 
 /** How often those who wait are decided on again when no notice comes. */
 const pollIntervalMs = 1000;
+/** Most of those who were heard before that are heard in one decision: the front of the line. */
+const maxFront = 256;
 
 /**
- * Where agents of this node stand in line for a slot: first come, first served. One decision serves all who wait in a
- * namespace, so a long line costs no more than a short one. It holds nothing but open requests: what was granted is in
+ * Where agents of this node stand in line for a slot: first come, first served. One decision serves all who came and the
+ * front of the line, so ten thousand in line cost hardly more than a few. It holds nothing but open requests: what was granted is in
  * the database, and an agent that asks again gets the same slot.
  */
 export function createSlotDesk(deps: {
   changes: Pick<Changes, 'hear'>;
   log: Pick<Logger, 'warn'>;
-  decideSlots: (namespaceId: string, requests: readonly SlotRequest[]) => Promise<Outcome<SlotAnswer>[]>;
+  decideSlots: (namespaceId: string, requests: readonly LinedRequest[]) => Promise<Outcome<SlotAnswer>[]>;
 }) {
   const { changes, log, decideSlots } = deps;
   const lines = new Map<string, Line>();
@@ -41,8 +46,10 @@ export function createSlotDesk(deps: {
 
   const leave = (namespaceId: string, line: Line, waiter: Waiter) => {
     clearTimeout(waiter.timer);
-    line.waiters = line.waiters.filter((one) => one !== waiter);
-    if (line.waiters.length === 0 && !line.running) lines.delete(namespaceId);
+    const { agentId } = waiter.request;
+    line.waiters.delete(waiter);
+    if (line.byAgent.get(agentId) === waiter) line.byAgent.delete(agentId);
+    if (line.waiters.size === 0 && !line.running) lines.delete(namespaceId);
   };
 
   /** Ends a wait without luck. Where a decision is under way, or none was made yet, that decision is the answer. */
@@ -53,13 +60,17 @@ export function createSlotDesk(deps: {
   };
 
   const hearAll = async (namespaceId: string, line: Line): Promise<void> => {
-    const asking = [...line.waiters];
+    let front = 0;
+    const asking = [...line.waiters].filter((one) => {
+      if (one.last) front += 1;
+      return !one.last || front <= maxFront;
+    });
     for (const waiter of asking) waiter.deciding = true;
     let outcomes: Outcome<SlotAnswer>[];
     try {
       outcomes = await decideSlots(
         namespaceId,
-        asking.map((one) => one.request),
+        asking.map((one) => ({ ...one.request, isNew: one.last === undefined })),
       );
     } catch (error) {
       log.warn({ err: error, namespaceId }, 'deciding on restart slots failed');
@@ -78,13 +89,25 @@ export function createSlotDesk(deps: {
       if (!final && !waiter.over && !stopping) continue;
       waiter.resolve(outcome.value);
       leave(namespaceId, line, waiter);
+      if (outcome.value.granted) line.again = true;
+      else tellSuperseded(namespaceId, line, outcome.value);
+    }
+  };
+
+  /** Who waits for an older version than the newest waits for nothing, however far back it stands. */
+  const tellSuperseded = (namespaceId: string, line: Line, answer: SlotAnswer & { granted: false }) => {
+    if (answer.reason !== 'superseded') return;
+    for (const waiter of line.waiters) {
+      if (waiter.deciding || !waiter.last || waiter.request.version >= answer.latestVersion) continue;
+      waiter.resolve(answer);
+      leave(namespaceId, line, waiter);
     }
   };
 
   /** One decision at a time in a namespace; who comes meanwhile is in the next. */
   const serve = (namespaceId: string) => {
     const line = lines.get(namespaceId);
-    if (!line || line.waiters.length === 0) return;
+    if (!line || line.waiters.size === 0) return;
     if (line.running) {
       line.again = true;
       return;
@@ -93,8 +116,8 @@ export function createSlotDesk(deps: {
     line.again = false;
     void hearAll(namespaceId, line).finally(() => {
       line.running = false;
-      if (line.again) serve(namespaceId);
-      else if (line.waiters.length === 0) lines.delete(namespaceId);
+      if (line.waiters.size === 0) lines.delete(namespaceId);
+      else if (line.again) serve(namespaceId);
     });
   };
 
@@ -107,15 +130,22 @@ export function createSlotDesk(deps: {
      */
     ask(namespaceId: string, request: SlotRequest, waitSeconds: number, signal?: AbortSignal): Promise<SlotAnswer> {
       return new Promise((resolve, reject) => {
-        const line = lines.get(namespaceId) ?? { waiters: [], running: false, again: false };
+        const line = lines.get(namespaceId) ?? {
+          waiters: new Set(),
+          byAgent: new Map(),
+          running: false,
+          again: false,
+        };
         // An agent stands in line once: who asks again has given the earlier request up.
-        for (const other of line.waiters.filter((one) => one.request.agentId === request.agentId)) {
-          other.over = true;
-          answerWithLast(namespaceId, line, other);
+        const earlier = line.byAgent.get(request.agentId);
+        if (earlier) {
+          earlier.over = true;
+          answerWithLast(namespaceId, line, earlier);
         }
         const over = waitSeconds === 0;
         const waiter: Waiter = { request, resolve, reject, last: undefined, deciding: false, over, timer: undefined };
-        line.waiters.push(waiter);
+        line.waiters.add(waiter);
+        line.byAgent.set(request.agentId, waiter);
         lines.set(namespaceId, line);
         if (waitSeconds > 0) {
           waiter.timer = setTimeout(() => {
@@ -123,7 +153,7 @@ export function createSlotDesk(deps: {
             answerWithLast(namespaceId, line, waiter);
           }, waitSeconds * 1000);
           signal?.addEventListener('abort', () => {
-            if (!line.waiters.includes(waiter)) return; // answered already
+            if (!line.waiters.has(waiter)) return; // answered already
             // Nobody reads this.
             reject(new AppError('kernel.request_timeout', { detail: 'The connection was closed while it waited.' }));
             leave(namespaceId, line, waiter);
@@ -134,7 +164,7 @@ export function createSlotDesk(deps: {
     },
 
     /** How many wait on this node. */
-    waiting: () => [...lines.values()].reduce((sum, line) => sum + line.waiters.length, 0),
+    waiting: () => [...lines.values()].reduce((sum, line) => sum + line.waiters.size, 0),
 
     start() {
       poll = setInterval(() => {

@@ -150,3 +150,42 @@ test('an agent whose connection breaks leaves the line, and nothing of it is an 
   assert.equal((await fleet.rollout(2)).counts.in_slot, 0, 'no slot for who has gone');
   assert.ok(!t.logLines.some((line) => line.includes('request failed')));
 });
+
+test('a line longer than one decision looks at is served to its end, and sent away as one when a newer version comes', async () => {
+  const fleet = await t.fleet('long', names(2), { max_unavailable: 1 });
+  const [holder] = fleet.agents as [TestAgent];
+  const { id } = holder;
+  const namespaceId = await fleet.namespaceId();
+  // Agents and instances that cost no keys: what stands in line is an agent's id.
+  await t.db.pool.query(
+    `insert into configuration.agents (id, organization, service_id, service, name, signature_kid, signature_jwk,
+      encryption_kid, encryption_jwk, enrolled_with, enrolled_at, keys_since, seen_at)
+     select 'agt_long' || number, organization, service_id, service, 'long-' || number, 's' || number, '{}', 'e' || number,
+       '{}', enrolled_with, enrolled_at, keys_since, seen_at
+     from configuration.agents, generate_series(1, 600) as number where id = $1`,
+    [id],
+  );
+  await t.db.pool.query(
+    `insert into configuration.instances (namespace_id, agent_id, state, version, running_version, content_hash, available,
+      failing, since, last_seen_at)
+     select $1, 'agt_long' || number, 'healthy', 1, 1, i.content_hash, true, false, i.since, i.last_seen_at
+     from configuration.instances i, generate_series(1, 600) as number where i.agent_id = $2`,
+    [namespaceId, id],
+  );
+  const { ask, waiting } = t.modules.configuration.rollouts;
+  const line = (version: number) =>
+    Array.from({ length: 600 }, (_, index) => ask(namespaceId, { agentId: `agt_long${index + 1}`, version }, 60));
+  await fleet.publish('two');
+  await holder.slot(2);
+  const first = line(2);
+  while (waiting() < 600) await new Promise(setImmediate);
+  await fleet.publish('three');
+  const answers = await Promise.all(first);
+  assert.ok(answers.every((answer) => !answer.granted && answer.reason === 'superseded'));
+  const second = line(3);
+  await holder.take(3);
+  await fleet.setPolicy({ max_unavailable: 600 });
+  await holder.report(3, 'healthy');
+  assert.ok((await Promise.all(second)).every((answer) => answer.granted));
+  assert.equal(waiting(), 0);
+});

@@ -12,6 +12,11 @@ export interface SlotRequest {
   readonly version: number;
 }
 
+/** A request in line. One that was decided on before was noted as seen then. */
+export interface LinedRequest extends SlotRequest {
+  readonly isNew: boolean;
+}
+
 /** The answer. A refused one may ask again after `retryAfterSeconds`. */
 export type SlotAnswer =
   | { readonly granted: true; readonly expiresAt: Date }
@@ -31,16 +36,22 @@ export function createSlots(deps: {
 }) {
   const { db, clock, life, metrics } = deps;
 
-  const decide = async (tx: Tx, stand: Stand, requests: readonly SlotRequest[]): Promise<Outcome<SlotAnswer>[]> => {
+  const decide = async (tx: Tx, stand: Stand, requests: readonly LinedRequest[]): Promise<Outcome<SlotAnswer>[]> => {
     const { namespace, latest, rollout, policy } = stand;
     const now = clock.now();
-    const agentIds = requests.map((one) => one.agentId);
     // Whoever asks is there, so it is counted below even if it was not seen for long.
-    await updateSeen(
+    const arrived = requests.filter((one) => one.isNew);
+    if (arrived.length > 0) {
+      await updateSeen(
+        tx,
+        arrived.map(({ agentId }) => ({ namespaceId: namespace.id, agentId, at: now })),
+      );
+    }
+    const known = await findInstances(
       tx,
-      agentIds.map((agentId) => ({ namespaceId: namespace.id, agentId, at: now })),
+      namespace.id,
+      requests.map((one) => one.agentId),
     );
-    const known = await findInstances(tx, namespace.id, agentIds);
     let fleet = await countFleet(tx, namespace.id, latest, now);
     const granted = new Map<string, Instance>();
     const outcomes = requests.map(({ agentId, version }): Outcome<SlotAnswer> => {
@@ -72,7 +83,7 @@ export function createSlots(deps: {
 
   return {
     /** Decides on all requests of a namespace, in their order. */
-    async decideSlots(namespaceId: string, requests: readonly SlotRequest[]): Promise<Outcome<SlotAnswer>[]> {
+    async decideSlots(namespaceId: string, requests: readonly LinedRequest[]): Promise<Outcome<SlotAnswer>[]> {
       return db.transaction(async (tx) => {
         const stand = await life.lock(tx, namespaceId);
         if (stand) return decide(tx, await life.settle(tx, stand), requests);
