@@ -1,6 +1,7 @@
 /**
  * @gatehouse/configuration: what a configuration is, wherever one is read or written. Values and their markers, what
- * changed between two configurations, the signed bundle that agents get, and the file formats.
+ * changed between two configurations, the signed bundle that agents get. The file formats are a door of their own,
+ * `@gatehouse/configuration/formats`, so that servers and agents do without a parser of YAML.
  *
  * Invariants: no input or output, no clock, no chance; a configuration that one part accepts, every part accepts;
  * whatever shows a secret shows its fingerprint.
@@ -17,16 +18,6 @@ export {
 } from './bundle.ts';
 export { type ConfigurationChange, diffConfigurations } from './diff.ts';
 export { ConfigurationError, type ConfigurationProblem } from './errors.ts';
-export type { FormatWarning, ParsedConfiguration } from './formats/entries.ts';
-export {
-  type ConfigurationFormat,
-  type ConfigurationText,
-  configurationFormats,
-  formatConfiguration,
-  formatOfFile,
-  parseConfiguration,
-} from './formats/formats.ts';
-export { typescriptName, typescriptType } from './formats/typescript-type.ts';
 export {
   isVisibleSecret,
   type KeyReference,

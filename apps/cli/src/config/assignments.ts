@@ -1,4 +1,5 @@
-import { ConfigurationError, isVisibleSecret, parseConfiguration } from '@gatehouse/configuration';
+import { ConfigurationError, isVisibleSecret } from '@gatehouse/configuration';
+import { parseConfiguration } from '@gatehouse/configuration/formats';
 import type { JsonObject, JsonValue } from '@gatehouse/contracts';
 import type { Cli } from '../cli.ts';
 import { usageError } from '../errors.ts';

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { formatConfiguration } from '@gatehouse/configuration';
+import { formatConfiguration } from '@gatehouse/configuration/formats';
 import type { JsonObject } from '@gatehouse/contracts';
 import type { Cli } from '../cli.ts';
 import { assertConfirmed } from '../confirm.ts';

@@ -1,4 +1,5 @@
-import { formatConfiguration, isVisibleSecret } from '@gatehouse/configuration';
+import { isVisibleSecret } from '@gatehouse/configuration';
+import { formatConfiguration } from '@gatehouse/configuration/formats';
 import type { JsonObject } from '@gatehouse/contracts';
 import type { Cli } from '../cli.ts';
 import { count } from '../values.ts';

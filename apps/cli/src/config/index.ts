@@ -1,6 +1,6 @@
 /** What the commands `gatehouse config …` share. They load it when they run: schemas and YAML double the start. */
 
-export { formatOfFile, typescriptName, typescriptType } from '@gatehouse/configuration';
+export { formatOfFile, typescriptName, typescriptType } from '@gatehouse/configuration/formats';
 export { readAssignments } from './assignments.ts';
 export { applyChange, changeBetween, conflictOf, diff } from './change.ts';
 export { editConfiguration } from './edit.ts';

@@ -1,12 +1,12 @@
 import { readFile, stat } from 'node:fs/promises';
+import { ConfigurationError } from '@gatehouse/configuration';
 import {
-  ConfigurationError,
   type ConfigurationFormat,
   configurationFormats,
   formatOfFile,
   type ParsedConfiguration,
   parseConfiguration,
-} from '@gatehouse/configuration';
+} from '@gatehouse/configuration/formats';
 import type { Cli } from '../cli.ts';
 import { CliError, usageError } from '../errors.ts';
 

@@ -4,14 +4,14 @@ import { parseEnv } from 'node:util';
 import type { JsonObject, JsonValue } from '@gatehouse/contracts';
 import { canonicalJson } from '@gatehouse/crypto';
 import fc from 'fast-check';
+import { ConfigurationError } from '../errors.ts';
 import {
-  ConfigurationError,
   type ConfigurationFormat,
   configurationFormats,
   formatConfiguration,
   formatOfFile,
   parseConfiguration,
-} from '../index.ts';
+} from './index.ts';
 
 /** Texts that have gone wrong in some reader or other. */
 const hardTexts = [
