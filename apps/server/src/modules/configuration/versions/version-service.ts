@@ -13,7 +13,7 @@ import { listDependents } from '../namespaces/inheritance-store.ts';
 import { type Namespace, namespacePath } from '../namespaces/namespace.ts';
 import { advanceVersion, findNamespaceById, findNamespaceForUpdate } from '../namespaces/namespace-store.ts';
 import type { ClientSecrets } from '../references/client-secrets.ts';
-import { refersToClientSecret, writesClientSecret } from '../references/reference.ts';
+import { referenceOf, refersToClientSecret, writesClientSecret } from '../references/reference.ts';
 import { replaceReferences } from '../references/reference-store.ts';
 import type { Schemas } from '../schemas/schemas.ts';
 import { toVisible } from '../values/secret-values.ts';
@@ -147,7 +147,8 @@ export function createVersions(deps: {
       throw new Error(`configuration: ${namespace.id} moved on although it is locked`);
     }
     await insertVersion(tx, made);
-    await replaceReferences(tx, namespace.id, draft.references);
+    const referred = Object.values(previous?.own ?? {}).some((value) => referenceOf(value) !== undefined);
+    if (referred || draft.references.length > 0) await replaceReferences(tx, namespace.id, draft.references);
     const { created, changed, deleted } = diffConfigurations(toVisible(previous?.effective ?? {}), draft.visible);
     await audit.append(tx, {
       action: 'configuration.published',
