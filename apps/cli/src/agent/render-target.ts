@@ -1,5 +1,5 @@
 /** Rules: what the files and the command of a target are, given the values of its namespaces. Nothing is written here. */
-import { formatConfiguration } from '@gatehouse/configuration';
+import { formatConfiguration } from '@gatehouse/configuration/formats';
 import type { JsonObject } from '@gatehouse/contracts';
 import type { Target, TargetFile } from './agent-file.ts';
 import type { RenderedFile } from './rendered-file.ts';
