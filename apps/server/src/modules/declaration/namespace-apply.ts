@@ -46,21 +46,39 @@ export async function deleteNamespaces(
 
 async function applyNamespace(
   tx: Tx,
+  targets: NamespaceTargets,
+  one: NamespaceStep,
+  applicant: Applicant,
+): Promise<void> {
+  const { namespaces } = targets;
+  const { step, service, namespace: name, declared, before } = one;
+  if (!declared) return;
+  const { granter, origin } = applicant;
+  const id = { organization: step.organization ?? '', service, name };
+  const held: ReadonlySet<Permission> = granter === 'system' ? new Set(permissions) : granter.permissions;
+  const change = { ...id, permissions: held, origin };
+  const { reviewRequired, ...settings } = settingsOf(declared);
+  // A review begins after what is declared together with it, and ends before.
+  const beginsReview = reviewRequired === true && before?.reviewRequired !== true;
+  const first = reviewRequired === undefined || beginsReview ? settings : { ...settings, reviewRequired };
+  const changed = step.changes.filter(isSetting).map(({ field }) => field);
+  if (!before) await namespaces.createNamespace(tx, { ...change, settings: first });
+  else if (changed.some((field) => field !== 'review_required' || !beginsReview)) {
+    await namespaces.updateNamespace(tx, { ...change, settings: first });
+  }
+  if (!before || !step.changes.every(isSetting)) await publish(tx, targets, one, applicant);
+  if (beginsReview) await namespaces.updateNamespace(tx, { ...change, settings: { reviewRequired } });
+}
+
+async function publish(
+  tx: Tx,
   { namespaces, versions }: NamespaceTargets,
   { step, service, namespace: name, declared, before }: NamespaceStep,
   { granter, origin }: Applicant,
 ): Promise<void> {
-  if (!declared) return;
-  const id = { organization: step.organization ?? '', service, name };
-  const held: ReadonlySet<Permission> = granter === 'system' ? new Set(permissions) : granter.permissions;
-  const change = { ...id, settings: settingsOf(declared), permissions: held, origin };
-  const isSetting = ({ field }: { field: string }) => field !== 'version' && !field.startsWith('configuration.');
-  if (!before) await namespaces.createNamespace(tx, change);
-  else if (step.changes.some(isSetting)) await namespaces.updateNamespace(tx, change);
-  const publishes = before ? !step.changes.every(isSetting) : true;
-  if (declared.configuration === undefined || !publishes) return;
-  const namespace = await namespaces.getNamespace(tx, id);
-  if (namespace.reviewRequired && before && before.version > 0) {
+  if (declared?.configuration === undefined) return;
+  const namespace = await namespaces.getNamespace(tx, { organization: step.organization ?? '', service, name });
+  if (namespace.reviewRequired) {
     throw new AppError('configuration.review_required', {
       detail:
         'Its versions are published by a second person, so a declaration cannot publish one. Propose it, or declare review_required: false.',
@@ -77,6 +95,11 @@ async function applyNamespace(
     granter,
     origin,
   });
+}
+
+/** A field of the namespace itself, not of its configuration. */
+function isSetting({ field }: { field: string }): boolean {
+  return field !== 'version' && !field.startsWith('configuration.');
 }
 
 function settingsOf(declared: NonNullable<NamespaceStep['declared']>): Partial<NamespaceSettings> {

@@ -196,6 +196,15 @@ test('a declaration does not publish past a review', async () => {
   assert.equal(refused.status, 409, refused.raw.body);
   assert.equal(refused.body.code, 'configuration.review_required');
   assert.deepEqual(lines(await apply(declared(1))), []);
+  // Switched off in the declaration, it publishes; switched on, the review begins behind what comes with it.
+  const open = records('fifth', { default: { configuration: { A: 2 }, review_required: false } });
+  assert.deepEqual(lines(await apply(open)), [
+    'update namespace fifth.records/default review_required:true>false configuration.A:1>2',
+  ]);
+  assert.deepEqual(lines(await apply(declared(3))), [
+    'update namespace fifth.records/default review_required:false>true configuration.A:2>3',
+  ]);
+  assert.deepEqual(lines(await apply(declared(3))), []);
 });
 
 test('a declared client secret is changed though instances get the one before by reference', async () => {
