@@ -175,9 +175,7 @@ async function crowd(order: WatchOrder, serverPid: number, change: () => Promise
     );
     await pause(2000); // polls are on their way, and the collector has its turn
     const kilobytesEach = ((await residentKilobytes(serverPid)) - before) / order.count;
-    if (order.kind === 'sse')
-      await change(); // the first event a stream has is where it began
-    else await round(children, change);
+    await round(children, change); // the first time is for the machine to warm up
     await pause(500);
     const lasts: number[] = [];
     const medians: number[] = [];
