@@ -11,7 +11,7 @@ import { JsonTextError, parseJsonText } from './json-text.ts';
  * - `# gatehouse: secret` (also `secret json`): its value is a secret;
  * - `# gatehouse: {"KEY": …}` sets a key by itself: a masked secret, a reference, null, or what the format cannot say.
  */
-const directive = /^#[ \t]*gatehouse:[ \t]*(.*?)[ \t]*$/;
+const directive = /^#[ \t]*gatehouse:(.*)$/;
 
 /** What a comment says about the assignment that follows it. */
 export interface AssignmentKind {
@@ -46,7 +46,7 @@ export function createDirectives(entries: Entries) {
   return {
     /** A comment line, without leading spaces. */
     comment(text: string, line: number): void {
-      const words = directive.exec(text)?.[1];
+      const words = directive.exec(text)?.[1]?.trim();
       if (words === undefined) {
         entries.comment();
         return;

@@ -102,7 +102,10 @@ function accepted(content: string, end: number, { key, line, entries }: Place, m
 function withoutComment(value: string): string | undefined {
   const hash = value.indexOf('#');
   if (hash > 0 && !/[ \t]/.test(value[hash - 1] ?? '')) return undefined;
-  return (hash === -1 ? value : value.slice(0, hash)).replace(/^[ \t]+|[ \t]+$/g, '');
+  const content = hash === -1 ? value : value.slice(0, hash);
+  let end = content.length;
+  while (end > 0 && ' \t'.includes(content[end - 1] ?? '')) end -= 1;
+  return content.slice(0, end);
 }
 
 function endOfLine(text: string, at: number): number {

@@ -43,7 +43,9 @@ function withoutIndent(line: string): string {
 
 /** True when the line ends with an odd number of backslashes. */
 function isContinued(line: string): boolean {
-  return ((/\\*$/.exec(line)?.[0].length ?? 0) & 1) === 1;
+  let at = line.length;
+  while (at > 0 && line[at - 1] === '\\') at -= 1;
+  return ((line.length - at) & 1) === 1;
 }
 
 /** Key and value as they stand; `bare` is a key without anything after it. */
