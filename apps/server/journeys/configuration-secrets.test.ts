@@ -145,9 +145,15 @@ describe('secret values of configurations', () => {
       process.execPath,
       [
         join(root, 'apps/cli/src/main.ts'),
-        ...['run', '--service', 'acme.billing', '--state-dir', join(folder, 'state'), '--verbose'],
-        ...['--enrolment-token-file', join(folder, 'token'), '--settle', '500ms'],
-        ...['--', process.execPath, 'witness.cjs'],
+        'run',
+        '--service=acme.billing',
+        `--state-dir=${join(folder, 'state')}`,
+        '--verbose',
+        `--enrolment-token-file=${join(folder, 'token')}`,
+        '--settle=500ms',
+        '--',
+        process.execPath,
+        'witness.cjs',
       ],
       {
         cwd: folder,

@@ -40,7 +40,7 @@ export interface AgentSecrets {
 
 /** base64url SHA-256 of the canonical JSON of what agents get: equal for equal content, whatever the version. */
 export function contentHash(configuration: VisibleConfiguration): string {
-  return sha256(canonicalJsonBytes(configuration as never));
+  return sha256(canonicalJsonBytes(configuration));
 }
 
 /** The hash that chains a version to the one before it. */
@@ -58,9 +58,7 @@ export function bundleHash(
  * sealed with the value. Whoever has no salt can test no guess, and who writes the same value twice gets two fingerprints.
  */
 export function secretFingerprint(salt: Uint8Array, value: JsonValue): string {
-  const mac = createHmac('sha256', salt)
-    .update(canonicalJson(value as never))
-    .digest();
+  const mac = createHmac('sha256', salt).update(canonicalJson(value)).digest();
   return encodeBase64Url(mac.subarray(0, 12));
 }
 

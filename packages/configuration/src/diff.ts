@@ -17,8 +17,7 @@ export function diffConfigurations(from: VisibleConfiguration, to: VisibleConfig
   for (const [key, value] of Object.entries(to)) {
     const before = Object.hasOwn(from, key) ? from[key] : undefined;
     if (before === undefined) created[key] = value;
-    else if (canonicalJson(before as never) !== canonicalJson(value as never))
-      changed[key] = { from: before, to: value };
+    else if (canonicalJson(before) !== canonicalJson(value)) changed[key] = { from: before, to: value };
   }
   for (const [key, value] of Object.entries(from)) if (!Object.hasOwn(to, key)) deleted[key] = value;
   return { created, changed, deleted };

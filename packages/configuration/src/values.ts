@@ -65,7 +65,7 @@ export function parseWritten(configuration: JsonObject, field = 'configuration')
     if (parsed) written.set(key, parsed);
   }
   if (problems.length > 0) throw new ConfigurationError(problems.slice(0, 50));
-  const bytes = canonicalJsonBytes(configuration as never).byteLength;
+  const bytes = canonicalJsonBytes(configuration).byteLength;
   if (bytes > limits.bytes) {
     throw new ConfigurationError([
       { field, rule: `is ${bytes} bytes of JSON; at most ${limits.bytes} are accepted`, fix: 'split it' },
@@ -76,7 +76,7 @@ export function parseWritten(configuration: JsonObject, field = 'configuration')
 
 function keyProblem(key: string): string | undefined {
   if (key === '') return 'is empty';
-  if ([...key].length > limits.keyCharacters) return `is longer than ${limits.keyCharacters} characters`;
+  if (Array.from(key).length > limits.keyCharacters) return `is longer than ${limits.keyCharacters} characters`;
   // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
   if (/[\u0000-\u001f\u007f]/.test(key)) return 'has control characters';
   if (key.startsWith('$')) return 'begins with $, which is kept for markers';
