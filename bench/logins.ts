@@ -1,22 +1,26 @@
 /** Password sign-ins beside the machine's own argon2id rate, and what a storm of them does to another route. */
 import { hash } from '@node-rs/argon2';
-import { call, type Figure, load, median, operator, signIn, startGatehouse } from './measure.ts';
+import { startConfigurationBench } from './configuration-setup.ts';
+import { call, type Figure, load, median, operator, signIn } from './measure.ts';
 
 const userCount = 16;
 const parameters = { memoryCost: 19_456, timeCost: 2, parallelism: 1 };
 
 export async function measureLogins(seconds: number): Promise<Figure[]> {
-  const gatehouse = await startGatehouse();
+  const gatehouse = await startConfigurationBench({ agents: 1 });
   try {
     const token = await signIn(gatehouse.url, operator);
-    await call(`${gatehouse.url}/v1/organizations`, { token, body: { name: 'bench' } });
+    await gatehouse.createNamespace('default', { HOST: 'db-1' });
     const users = Array.from({ length: userCount }, (_, index) => ({
       username: `user-${index}`,
       password: `a long enough passphrase number ${index}`,
     }));
     for (const body of users) await call(`${gatehouse.url}/v1/users`, { token, organization: 'bench', body });
-    const user = await signIn(gatehouse.url, users[0]);
-    const other = { url: `${gatehouse.url}/v1/me`, headers: { authorization: `Bearer ${user}` }, connections: 4 };
+    const other = {
+      url: `${gatehouse.url}${gatehouse.path('default')}/agent?since=0`,
+      headers: { authorization: `Bearer ${gatehouse.agentTokens[0] ?? ''}` },
+      connections: 4,
+    };
 
     const floors: number[] = [];
     const rates: number[] = [];
@@ -43,7 +47,7 @@ export async function measureLogins(seconds: number): Promise<Figure[]> {
         budget: { atLeast: 0.9 },
       },
       {
-        name: 'p99 of GET /v1/me during a storm of sign-ins',
+        name: 'p99 of an agent’s read during a storm of sign-ins',
         beside: 'idle p99',
         value: median(stormy),
         other: Math.max(median(idle), 1),

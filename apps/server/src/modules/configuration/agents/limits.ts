@@ -23,7 +23,7 @@ export const maxEnrolmentTokens = 50;
 export const maxServiceTokens = 10;
 
 /** Agents of a service that are not revoked. */
-export const maxAgents = 20_000;
+export const maxAgents = 100_000;
 
 /** An agent that did not ask for a token for this long is revoked: whoever it was has to enrol again. */
 export const idleAgentDays = 60;
