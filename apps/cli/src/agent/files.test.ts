@@ -26,6 +26,9 @@ test('a file has its mode, is whole, and is left alone when nothing changed', as
   assert.equal(await writeRendered(file), false);
   assert.equal((await stat(path)).mtimeMs, 1000);
   const { ino } = await stat(path);
+  // Left by an agent that was killed in the middle; and one that only looks like it.
+  await writeFile(join(folder, '.app.conf.0b1e5c2a-1111-4222-8333-444455556666.tmp'), 'half');
+  await writeFile(join(folder, '.app.conf.mine'), 'not ours');
   assert.equal(await writeRendered({ ...file, content: 'a=2\n' }), true);
   assert.notEqual((await stat(path)).ino, ino, 'another file was renamed over it');
   assert.equal(await writeRendered({ ...file, content: 'a=2\n', mode: 0o600 }), true);

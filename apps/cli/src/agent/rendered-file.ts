@@ -1,6 +1,6 @@
 /** Writing a rendered file: whole or not at all, with its mode and owner from the first moment. */
 import { randomUUID } from 'node:crypto';
-import { lstat, open, readFile, rename, rm } from 'node:fs/promises';
+import { lstat, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { CliError } from '../errors.ts';
 
@@ -24,6 +24,7 @@ export async function writeRendered(file: RenderedFile): Promise<boolean> {
   const folder = dirname(file.path);
   const temporary = join(folder, `.${basename(file.path)}.${randomUUID()}.tmp`);
   try {
+    await removeStale(folder, `.${basename(file.path)}.`);
     // Nobody else reads it before it has its owner and mode.
     const handle = await open(temporary, 'wx', 0o600);
     try {
@@ -54,6 +55,15 @@ async function isAsWanted({ path, content, mode, owner, group }: RenderedFile): 
     return (await readFile(path)).equals(Buffer.from(content));
   } catch {
     return false;
+  }
+}
+
+/** What an agent that was killed while it wrote has left: secrets, in a file that nobody would look for. */
+async function removeStale(folder: string, prefix: string): Promise<void> {
+  const uuidAndEnd = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp$/;
+  for (const name of await readdir(folder)) {
+    if (name.startsWith(prefix) && uuidAndEnd.test(name.slice(prefix.length)))
+      await rm(join(folder, name), { force: true });
   }
 }
 

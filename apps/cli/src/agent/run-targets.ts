@@ -98,11 +98,11 @@ export function createTargetsRunner(
   const changesOf = (version: ConfigurationVersion): boolean => {
     const candidate = new Map(versions).set(version.namespace, version);
     let isChange = false;
-    for (const { target, rendered } of statesOf(version.namespace)) {
+    for (const { target, rendered, isDue } of statesOf(version.namespace)) {
       if (!target.namespaces.every((name) => candidate.has(name))) continue;
       try {
         const next = renderTarget(target, (name) => candidate.get(name)?.values ?? {});
-        isChange ||= target.files.length === 0 || !isDeepStrictEqual(next, rendered);
+        isChange ||= isDue || !isDeepStrictEqual(next, rendered);
       } catch (error) {
         if (!(error instanceof RenderError)) throw error;
         throw new CliError('cli.configuration_refused', `${version.namespace} ${version.version}: ${error.message}`);
