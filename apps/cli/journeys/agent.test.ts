@@ -151,6 +151,16 @@ test('enrolled by an invitation: environment, restart on publish, removed keys, 
     assert.equal(second.code, 5, second.stderr);
     assert.match(second.stderr, /gatehouse agents invite --service acme\.billing/);
     assert.ok(!second.stderr.includes(token));
+    const taken = await invite('acme.billing');
+    const [id = '', name] = (await gatehouse('agents invitations --service acme.billing')).split('\t');
+    assert.match(id, /^enr_/);
+    assert.equal(name, '');
+    await gatehouse(`agents withdraw ${id} --service acme.billing`);
+    assert.equal(await gatehouse('agents invitations --service acme.billing'), '');
+    assert.equal(
+      (await start([...run('two', 'acme.billing'), 'true'], { GATEHOUSE_ENROLMENT_TOKEN: taken }).ended).code,
+      5,
+    );
     const folder = join(server.folder, 'one');
     assert.equal((await stat(folder)).mode & 0o777, 0o700);
     for (const name of await readdir(folder)) {
