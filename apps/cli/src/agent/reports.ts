@@ -17,8 +17,8 @@ export interface Reports {
   close(milliseconds: number): Promise<void>;
 }
 
-/** Makes them over one client for each namespace. */
-export function createReports(clientOf: (namespace: string) => RolloutClient): Reports {
+/** Makes them over one client for each namespace. Nobody waits for a server that `isAway`. */
+export function createReports(clientOf: (namespace: string) => RolloutClient, isAway: () => boolean): Reports {
   const clients = new Map<string, RolloutClient>();
   const last = new Map<string, string>();
   const underWay = new Set<Promise<void>>();
@@ -42,12 +42,14 @@ export function createReports(clientOf: (namespace: string) => RolloutClient): R
       await client(namespace).waitForSlot(version, { signal });
     },
     async flush(milliseconds) {
+      if (isAway()) return;
       const late = new AbortController();
       await Promise.race([Promise.all(underWay), pause(milliseconds, late.signal)]);
       late.abort();
     },
     async close(milliseconds) {
-      await Promise.all([...clients.values()].map((each) => each.close({ seconds: milliseconds / 1000 })));
+      const seconds = isAway() ? 0 : milliseconds / 1000;
+      await Promise.all([...clients.values()].map((each) => each.close({ seconds })));
     },
   };
 }

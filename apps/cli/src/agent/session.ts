@@ -60,7 +60,12 @@ export async function openSession({
   }).catch((error: unknown) => {
     throw agentError(error, options);
   });
-  const reports = createReports((namespace) => createRolloutClient({ identity, namespace }));
+  let isAway = false;
+  const reports = createReports(
+    (namespace) => createRolloutClient({ identity, namespace }),
+    () => isAway,
+  );
+
   if (reporting) useReports(reports);
 
   const unusable = Promise.withResolvers<never>();
@@ -75,7 +80,16 @@ export async function openSession({
         }),
       ),
   });
-  const follower = createFollower({ identity, namespaces, apply, onStatus });
+  const follower = createFollower({
+    identity,
+    namespaces,
+    apply,
+    onStatus: (status) => {
+      // The end of following says nothing about the server.
+      if (status.state !== 'ended') isAway = status.state === 'away';
+      onStatus(status);
+    },
+  });
   void follower.ended.then(
     (error) => error && say.warning(`${error.message} What runs goes on, and gets no new configuration.`),
     () => undefined,
@@ -104,10 +118,8 @@ export async function openSession({
     ready,
     stopFollowing: () => follower.close(),
     async close() {
-      // Nobody waits for a server that is not there.
-      const isAway = namespaces.every((name) => follower.status(name).state === 'away');
       await follower.close();
-      await reports.close(isAway ? 0 : lastReportMs);
+      await reports.close(lastReportMs);
     },
   };
 }
