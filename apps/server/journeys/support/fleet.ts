@@ -14,7 +14,7 @@ import { freePort, processesOf, root } from './programs.ts';
 
 /**
  * The program of an instance. It cannot live with `boom`, never gets well with `sick`, and while there is a file `gate`
- * one that has just started does not get well yet.
+ * one that has just started does not get well before it is let through.
  */
 const program = `
 import { existsSync } from 'node:fs';
@@ -23,7 +23,7 @@ const { PORT, GREETING } = process.env;
 if (GREETING === 'boom') process.exit(1);
 let isReady = false;
 createServer((request, response) => {
-  isReady ||= GREETING !== 'sick' && !existsSync('gate');
+  isReady ||= GREETING !== 'sick' && (!existsSync('gate') || existsSync('passes-' + PORT));
   response.writeHead(isReady ? 200 : 503).end(JSON.stringify({ greeting: GREETING, pid: process.pid }));
 }).listen(Number(PORT), '127.0.0.1');
 `;
@@ -86,6 +86,8 @@ export interface Fleet {
   heldAtTheGate(greeting: string): Promise<ListedInstance>;
   /** From now on nobody who starts gets well. */
   closeGate(): Promise<void>;
+  /** Lets one through the gate, and waits until it serves. */
+  letThrough(name: string): Promise<void>;
   openGate(): Promise<void>;
   close(): Promise<void>;
 }
@@ -193,6 +195,12 @@ export async function startFleet(options: {
         return held;
       },
       closeGate: () => writeFile(join(folder, 'gate'), ''),
+      async letThrough(name) {
+        const passes = join(folder, `passes-${agents.find((one) => one.name === name)?.port}`);
+        await writeFile(passes, '');
+        await until(`${name} is well`, () => asking.now(name)?.serves === true);
+        await rm(passes);
+      },
       openGate: () => rm(join(folder, 'gate'), { force: true }),
       close,
     };
