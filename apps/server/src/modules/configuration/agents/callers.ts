@@ -6,7 +6,7 @@ import type { AgentCaller, Caller } from './agent.ts';
 import { serviceSuspended } from './agent-service.ts';
 import { type LivingAgent, listLivingAgents } from './agent-store.ts';
 import type { AgentTokens } from './agent-token.ts';
-import { serviceTokenPattern, tokenHash } from './token-service.ts';
+import { serviceTokenLength, serviceTokenPattern, tokenHash } from './token-service.ts';
 import { findServiceTokens, listLivingServiceTokens } from './token-store.ts';
 
 /** What a request names in its path. */
@@ -110,9 +110,7 @@ export function createCallers(deps: {
       if (token === undefined) {
         throw unauthenticated('Send the token of an agent or a service: Authorization: Bearer <token>.');
       }
-      const judged = serviceTokenPattern.test(token)
-        ? await judgeServiceToken(token, path)
-        : await judgeAgent(token, path);
+      const judged = isServiceToken(token) ? await judgeServiceToken(token, path) : await judgeAgent(token, path);
       if (!judged) throw unauthenticated('The token is not that of an agent or a service, has expired or was revoked.');
       return judged;
     },
@@ -151,8 +149,14 @@ export type Callers = ReturnType<typeof createCallers>;
 
 /** The token of an Authorization header: `Bearer <token>`, or the token alone as the original's agents send it. */
 export function bearerToken(authorization: string | undefined): string | undefined {
-  const match = /^(?:bearer +)?([A-Za-z0-9._~+/-]+=*)$/i.exec(authorization ?? '');
-  return match?.[1];
+  const scheme = /^bearer +/i.exec(authorization ?? '')?.[0] ?? '';
+  const token = authorization?.slice(scheme.length);
+  return token === '' ? undefined : token;
+}
+
+/** Service tokens have a length and letters of their own; everything else can only be an agent's. */
+function isServiceToken(token: string): boolean {
+  return token.length === serviceTokenLength && serviceTokenPattern.test(token);
 }
 
 /** The namespace of a path, when it can be one of the caller's: what is no name does not reach a statement of many. */

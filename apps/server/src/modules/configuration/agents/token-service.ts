@@ -29,6 +29,7 @@ import {
 type Owner = Pick<Service, 'id' | 'organization' | 'name' | 'clientId'>;
 
 /** Characters of an authorization token: the first 64 of base64, as the original makes them. */
+export const serviceTokenLength = 64;
 export const serviceTokenPattern = /^[A-Za-z0-9+/]{64}$/;
 /** An enrolment token: a prefix that scanners for leaked secrets can look for, and 256 bits of chance. */
 export const enrolmentTokenPattern = /^ghe_[A-Za-z0-9_-]{43}$/;

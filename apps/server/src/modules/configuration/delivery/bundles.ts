@@ -192,7 +192,7 @@ export function createBundles(deps: {
       caller: AgentCaller,
       namespace: NamespaceHead,
       version: number,
-      request: { origin: Origin; isCurrent: (etag: string) => boolean },
+      request: { origin: () => Origin; isCurrent: (etag: string) => boolean },
     ): Promise<Answer> {
       const content = await contentOf(namespace, version);
       const etag = content.holdsSecrets ? `"${content.tag}.${caller.encryptionKid.slice(0, 8)}"` : `"${content.tag}"`;
@@ -202,7 +202,7 @@ export function createBundles(deps: {
       const key = `${caller.agentId} ${caller.encryptionKid} ${bundle.kid} ${namespace.id}/${version}`;
       const known = sealed.get(key);
       if (known) return { etag, body: known };
-      const { origin } = request;
+      const origin = request.origin();
       const secrets = await once(`release ${key}`, () => deliver({ caller, origin, namespace, content }));
       const body = Buffer.from(`{"bundle":"${bundle.jws}","secrets":"${secrets}"}`);
       sealed.set(key, body, body.byteLength + 512);

@@ -1,35 +1,44 @@
-/** Keeps what was used last, up to a number of bytes. For what never changes under its key. */
+/** Keeps what is used, up to a number of bytes. For what never changes under its key. */
 export interface ByteCache<V> {
   get(key: string): V | undefined;
   set(key: string, value: V, bytes: number): void;
 }
 
-/** Creates an empty cache. A value larger than the whole cache is not kept. */
+interface Entry<V> {
+  readonly value: V;
+  readonly bytes: number;
+  /** Asked for since it was last looked at for removal: it gets a second chance. */
+  used: boolean;
+}
+
+/**
+ * Creates an empty cache. What came first goes first, unless it was used since: asking costs a look and a mark, where
+ * keeping the exact order of use would cost two changes of the map. A value larger than the whole cache is not kept.
+ */
 export function createByteCache<V>(maxBytes: number): ByteCache<V> {
-  // A Map keeps the order of insertion: what is used is put in anew, so the first is what was used longest ago.
-  const entries = new Map<string, { value: V; bytes: number }>();
+  const entries = new Map<string, Entry<V>>(); // in the order of insertion
   let total = 0;
+  const remove = (key: string) => {
+    total -= entries.get(key)?.bytes ?? 0;
+    entries.delete(key);
+  };
   return {
     get(key) {
       const entry = entries.get(key);
-      if (!entry) return undefined;
-      entries.delete(key);
-      entries.set(key, entry);
-      return entry.value;
+      if (entry) entry.used = true;
+      return entry?.value;
     },
     set(key, value, bytes) {
-      const present = entries.get(key);
-      if (present) {
-        total -= present.bytes;
-        entries.delete(key);
-      }
+      remove(key);
       if (bytes > maxBytes) return;
-      entries.set(key, { value, bytes });
       total += bytes;
-      for (const [oldest, entry] of entries) {
-        if (total <= maxBytes) break;
-        entries.delete(oldest);
-        total -= entry.bytes;
+      entries.set(key, { value, bytes, used: false });
+      while (total > maxBytes) {
+        const [oldest, entry] = entries.entries().next().value as [string, Entry<V>];
+        remove(oldest);
+        if (!entry.used) continue;
+        entries.set(oldest, { ...entry, used: false });
+        total += entry.bytes;
       }
     },
   };

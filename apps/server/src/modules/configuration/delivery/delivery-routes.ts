@@ -136,7 +136,7 @@ export function deliveryRoutes(deps: {
         const isCurrent = (etag: string) => request.headers['if-none-match'] === etag;
         const answer =
           caller.kind === 'agent'
-            ? await bundles.agentAnswer(caller, head, version, { origin: request.origin, isCurrent })
+            ? await bundles.agentAnswer(caller, head, version, { origin: () => request.origin, isCurrent })
             : await bundles.plainAnswer(head, version);
         return isCurrent(answer.etag) ? unchanged(reply, answer.etag) : sendAnswer(reply, answer);
       },
