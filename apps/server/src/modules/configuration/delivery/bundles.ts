@@ -21,20 +21,20 @@ interface Content {
   readonly holdsSecrets: boolean;
   readonly payload: BundlePayload;
   /** `{key: value}`, for service tokens. */
-  readonly plain: Buffer;
+  readonly plain: string;
 }
 
 /** An answer as it is sent. */
 export interface Answer {
   readonly etag: string;
-  readonly body: Buffer;
+  readonly body: string;
 }
 
 interface SignedBundle {
   readonly kid: string;
   readonly jws: string;
   /** The whole answer for an agent, when there are no secrets to go with it. */
-  readonly body: Buffer;
+  readonly body: string;
 }
 
 interface Delivery {
@@ -68,7 +68,7 @@ export function createBundles(deps: {
   const { issuer, db, audit, keys, secretValues } = deps;
   const contents = createByteCache<Content>(contentBytes);
   const bundles = createByteCache<SignedBundle>(bundleBytes);
-  const sealed = createByteCache<Buffer>(sealedBytes);
+  const sealed = createByteCache<string>(sealedBytes);
 
   const readContent = async (namespace: NamespaceHead, version: number): Promise<Content> => {
     const found = await db.read((tx) => findVersion(tx, namespace.id, version));
@@ -88,7 +88,7 @@ export function createBundles(deps: {
       kind: found.kind,
       configuration,
     };
-    const plain = Buffer.from(JSON.stringify(configuration));
+    const plain = JSON.stringify(configuration);
     const holdsSecrets = Object.values(found.effective).some(isStoredSecret);
     return { tag: `${version}.${found.hash.slice(0, 16)}`, effective: found.effective, holdsSecrets, payload, plain };
   };
@@ -109,7 +109,7 @@ export function createBundles(deps: {
     if (known) return known;
     return once(`content ${key}`, async () => {
       const content = await readContent(namespace, version);
-      contents.set(key, content, content.plain.byteLength * 4 + 1024);
+      contents.set(key, content, content.plain.length * 4 + 1024);
       return content;
     });
   };
@@ -122,7 +122,7 @@ export function createBundles(deps: {
     return once(`bundle ${key}`, async () => {
       const payload = content.payload as unknown as JsonObject;
       const jws = await keys.sign({ keyring: 'configuration', header: { typ: bundleType }, payload });
-      const signed = { kid: kid ?? '', jws, body: Buffer.from(`{"bundle":"${jws}"}`) };
+      const signed = { kid: kid ?? '', jws, body: `{"bundle":"${jws}"}` };
       bundles.set(key, signed, jws.length * 2 + 256);
       return signed;
     });
@@ -196,7 +196,7 @@ export function createBundles(deps: {
     ): Promise<Answer> {
       const content = await contentOf(namespace, version);
       const etag = content.holdsSecrets ? `"${content.tag}.${caller.encryptionKid.slice(0, 8)}"` : `"${content.tag}"`;
-      if (request.isCurrent(etag)) return { etag, body: nothing };
+      if (request.isCurrent(etag)) return { etag, body: '' };
       const bundle = await bundleOf(namespace, content);
       if (!content.holdsSecrets) return { etag, body: bundle.body };
       const key = `${caller.agentId} ${caller.encryptionKid} ${bundle.kid} ${namespace.id}/${version}`;
@@ -204,8 +204,8 @@ export function createBundles(deps: {
       if (known) return { etag, body: known };
       const origin = request.origin();
       const secrets = await once(`release ${key}`, () => deliver({ caller, origin, namespace, content }));
-      const body = Buffer.from(`{"bundle":"${bundle.jws}","secrets":"${secrets}"}`);
-      sealed.set(key, body, body.byteLength + 512);
+      const body = `{"bundle":"${bundle.jws}","secrets":"${secrets}"}`;
+      sealed.set(key, body, body.length + 512);
       return { etag, body };
     },
   };
@@ -226,8 +226,6 @@ function inTurn<T>(work: () => T): Promise<T> {
   lastTurn = turn.catch(() => {});
   return turn;
 }
-
-const nothing = Buffer.alloc(0);
 
 function noSuchVersion(version: number, latest: number): AppError {
   return new AppError('kernel.not_found', { detail: `There is no version ${version}; the newest is ${latest}.` });
