@@ -32,7 +32,7 @@ export async function listSecretValues(
   return new Map(rows.map((row) => [row.id, row.sealed]));
 }
 
-/** How many bytes these sealed values of the namespace have together. */
+/** How many bytes these sealed values of the namespace have together, each rounded up to 1 KiB: lengths are nobody's. */
 export async function sumSealedBytes(tx: Reader, namespaceId: string, ids: readonly string[]): Promise<number> {
   const [row] = await named<{ bytes: number }>(tx, sum, [namespaceId, [...ids]]);
   return row?.bytes ?? 0;
@@ -45,7 +45,7 @@ export async function deleteSecretValues(tx: Tx, namespaceId: string, ids: reado
 
 const sum: NamedStatement = {
   name: 'configuration_sum_secret_values',
-  text: `select coalesce(sum(octet_length(sealed)), 0)::int as bytes from configuration.secret_values
+  text: `select coalesce(sum(ceil(octet_length(sealed) / 1024.0) * 1024), 0)::int as bytes from configuration.secret_values
     where namespace_id = $1 and id = any($2)`,
 };
 const remove: NamedStatement = {

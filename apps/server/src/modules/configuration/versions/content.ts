@@ -12,8 +12,8 @@ import { isStoredSecret, type SecretValues, toVisible } from '../values/secret-v
 import { type Base, listBases } from './base-store.ts';
 import type { Source, StoredConfiguration, StoredSecret, UsedBase, Version } from './version.ts';
 
-/** Sealed secrets of one version, bytes: what is inherited counts as well. */
-const maxSecretBytes = 1024 * 1024;
+/** Sealed secrets of one version, bytes in steps of 1 KiB: what is inherited counts as well. */
+const maxSecretBytes = 4 * 1024 * 1024;
 
 /** A secret that has yet to be sealed for the namespace: a base's, or the service's client secret. */
 type Elsewhere = { readonly base: Base; readonly key: string } | { readonly client: ManagedSecret };
@@ -266,8 +266,8 @@ async function assertSecretSize(tx: Tx, namespace: Namespace, stored: StoredConf
   const ids = Object.values(stored).flatMap((value) => (isStoredSecret(value) ? [value.$secret.id] : []));
   const bytes = ids.length === 0 ? 0 : await sumSealedBytes(tx, namespace.id, ids);
   if (bytes > maxSecretBytes) {
-    const rule = `has ${bytes} bytes of secrets with those it inherits; at most ${maxSecretBytes} are accepted`;
-    throw invalid([{ field: 'configuration', rule }]);
+    const rule = `has more than ${maxSecretBytes} bytes of secrets with those it inherits`;
+    throw invalid([{ field: 'configuration', rule, fix: 'inherit less' }]);
   }
 }
 

@@ -1,26 +1,18 @@
-import {
-  bundleHash,
-  contentHash,
-  diffConfigurations,
-  isVisibleSecret,
-  type WrittenConfiguration,
-} from '@gatehouse/configuration';
+import { contentHash, isVisibleSecret, type WrittenConfiguration } from '@gatehouse/configuration';
 import type { JsonObject, JsonValue } from '@gatehouse/contracts';
 import { AppError, type Clock, type FieldError, type Origin, type Tx } from '../../../kernel/index.ts';
 import type { Audit } from '../../audit/index.ts';
 import type { Granter } from '../../identity/index.ts';
-import { listDependents } from '../namespaces/inheritance-store.ts';
-import { type Namespace, namespacePath } from '../namespaces/namespace.ts';
-import { advanceVersion, findNamespaceById, findNamespaceForUpdate } from '../namespaces/namespace-store.ts';
+import type { Namespace } from '../namespaces/namespace.ts';
+import { findNamespaceById, findNamespaceForUpdate } from '../namespaces/namespace-store.ts';
 import type { ClientSecrets } from '../references/client-secrets.ts';
-import { referenceOf, refersToClientSecret, writesClientSecret } from '../references/reference.ts';
-import { replaceReferences } from '../references/reference-store.ts';
+import { refersToClientSecret, writesClientSecret } from '../references/reference.ts';
 import type { Schemas } from '../schemas/schemas.ts';
-import { toVisible } from '../values/secret-values.ts';
 import type { ContentRules, Draft, Own } from './content.ts';
 import type { RefreshQueue } from './refresh-queue.ts';
-import type { StoredConfiguration, Version, VersionKind } from './version.ts';
-import { findVersion, insertVersion } from './version-store.ts';
+import type { StoredConfiguration, Version } from './version.ts';
+import { findVersion } from './version-store.ts';
+import { createVersionWriter, type Published } from './version-writer.ts';
 import { versionConflict } from './written.ts';
 
 /** What a publication is about, whatever it publishes. */
@@ -65,21 +57,6 @@ export interface Rollback extends Publication {
   readonly whenLocked?: (tx: Tx) => Promise<void>;
 }
 
-/** Told in the publishing transaction, after the version is written. */
-export type Published = (
-  tx: Tx,
-  published: { namespace: Namespace; version: Version; previous: Version | undefined },
-) => Promise<void>;
-
-/** What a version is made of. */
-interface NewContent extends Omit<Publication, 'namespace' | 'granter' | 'reviewed'> {
-  readonly own: StoredConfiguration;
-  readonly draft: Draft;
-  readonly parentVersion: number;
-  readonly kind: VersionKind;
-  readonly restores?: number | undefined;
-}
-
 /** Publishing: the only way that a version comes to be. */
 export function createVersions(deps: {
   clock: Clock;
@@ -105,75 +82,7 @@ export function createVersions(deps: {
     await clientSecrets.ensure(tx, found, { granter, origin });
   };
 
-  const write = async (
-    tx: Tx,
-    namespace: Namespace,
-    previous: Version | undefined,
-    version: NewContent,
-  ): Promise<Version> => {
-    const { draft, own, parentVersion, kind, restores, cause, message, labels = {}, origin, author } = version;
-    const now = clock.now();
-    const number = namespace.latestVersion + 1;
-    const content_hash = contentHash(draft.visible);
-    const previousHash = previous?.hash ?? '';
-    const { organization, service, name } = namespace;
-    const made: Version = {
-      namespaceId: namespace.id,
-      version: number,
-      parentVersion,
-      own,
-      effective: await draft.seal(tx),
-      sources: draft.sources,
-      bases: draft.bases,
-      contentHash: content_hash,
-      hash: bundleHash({
-        organization,
-        service,
-        namespace: name,
-        version: number,
-        previous_hash: previousHash,
-        content_hash,
-      }),
-      previousHash,
-      kind,
-      restores,
-      cause,
-      message,
-      labels,
-      createdAt: now,
-      createdBy: author ?? origin.actor.id,
-    };
-    if (!(await advanceVersion(tx, namespace.id, number, now))) {
-      throw new Error(`configuration: ${namespace.id} moved on although it is locked`);
-    }
-    await insertVersion(tx, made);
-    const referred = Object.values(previous?.own ?? {}).some((value) => referenceOf(value) !== undefined);
-    if (referred || draft.references.length > 0) await replaceReferences(tx, namespace.id, draft.references);
-    const { created, changed, deleted } = diffConfigurations(toVisible(previous?.effective ?? {}), draft.visible);
-    await audit.append(tx, {
-      action: 'configuration.published',
-      organization,
-      origin,
-      target: { type: 'namespace', id: namespacePath(namespace) },
-      details: {
-        service,
-        namespace: name,
-        version: number,
-        parent_version: parentVersion,
-        kind,
-        restores,
-        cause,
-        created: Object.keys(created).length,
-        changed: Object.keys(changed).length,
-        deleted: Object.keys(deleted).length,
-      },
-    });
-    if ((await listDependents(tx, namespace.id, { limit: 1 })).length > 0) {
-      await queue.fanOut(tx, namespace.id, { namespace: `${service}/${name}`, version: number });
-    }
-    await published(tx, { namespace: { ...namespace, latestVersion: number }, version: made, previous });
-    return made;
-  };
+  const write = createVersionWriter({ clock, audit, queue, published });
 
   /** What of a draft does not fit the schema of the namespace. Only secrets of this request are looked at. */
   const misfits = (
