@@ -1,27 +1,41 @@
 import { type Server as HttpServer, type ServerResponse } from 'node:http';
-import { Server as NetServer } from 'node:net';
+import { Server as NetServer, type Socket } from 'node:net';
 
 /** How long connections that are open but silent may still bring a request. */
 export const lingerMilliseconds = 1000;
 
 /**
- * Takes no new connections, and lets those that are there end well: every answer from now on closes its connection, and
- * one that is silent is kept for a second. `close()` of Node's server ends silent connections at once, also those whose
- * request is on its way: their clients see a reset and cannot know whether it was done.
+ * Watches the connections of a server from its start. What it gives back ends them: it takes no new ones, and lets those
+ * that are there end well. Every answer from now on closes its connection, and one that is silent is kept for a second.
+ * `close()` of Node's server ends silent connections at once, also those whose request is on its way: their clients see a
+ * reset and cannot know whether it was done. And it waits for ever for those that never brought a request, such as a
+ * browser or a pool opens in advance, which Node counts as busy: they are ended here.
  */
-export async function drain(server: HttpServer): Promise<void> {
-  if (!server.listening) return;
-  server.prependListener('request', (_request, response: ServerResponse) => {
-    response.shouldKeepAlive = false;
+export function createDrain(server: HttpServer): () => Promise<void> {
+  const unused = new Set<Socket>();
+  server.on('connection', (socket) => {
+    unused.add(socket);
+    socket.once('close', () => unused.delete(socket));
   });
-  await acceptAll(server);
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, lingerMilliseconds);
-    NetServer.prototype.close.call(server, () => {
-      clearTimeout(timer);
-      resolve();
+  server.on('request', ({ socket }) => unused.delete(socket));
+
+  return async () => {
+    if (!server.listening) return;
+    // For connections whose request is under way: nobody waits for another one on them when it is answered.
+    server.keepAliveTimeout = 1;
+    server.prependListener('request', (_request, response: ServerResponse) => {
+      response.shouldKeepAlive = false;
     });
-  });
+    await acceptAll(server);
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, lingerMilliseconds);
+      NetServer.prototype.close.call(server, () => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+    for (const socket of unused) socket.destroy();
+  };
 }
 
 /** Most turns of the event loop spent on taking in connections, when they keep coming. */

@@ -17,7 +17,7 @@ import type { Random } from '../random.ts';
 import { installAuth } from './auth.ts';
 import { createBrokenRequestHandler } from './broken-request.ts';
 import { installCompilers } from './compilers.ts';
-import { drain } from './drain.ts';
+import { createDrain } from './drain.ts';
 import { hasOneHost, isOurHost } from './host.ts';
 import { handleError } from './problem.ts';
 import { securityHeaders } from './security-headers.ts';
@@ -134,7 +134,7 @@ export async function createHttp(options: {
     );
   });
   app.addHook('onRoute', checkAndDescribe);
-  app.addHook('preClose', async () => drain(app.server));
+  app.addHook('preClose', createDrain(app.server));
   installAuth(app);
   return app;
 }
