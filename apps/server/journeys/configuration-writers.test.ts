@@ -154,8 +154,10 @@ describe('two hundred writers on one namespace through three nodes', () => {
             return;
           }
         }
-        // Spread over time, as those who are left have to be.
-        await delay(((index * 7 + attempt * 13) % 61) * (writers - won.size));
+        // Spread over time, as those who are left have to be; then on top of what is the newest by now.
+        await delay(((index * 7 + attempt * 13) % 61) * (writers - won.size) * 0.5);
+        const reader = node % 3 === victim ? node + 1 : node;
+        parent = (await ask(reader, `${path}/latest`)).json<{ version: number }>().version;
       }
     };
     await Promise.all(Array.from({ length: writers }, (_, index) => write(index)));
