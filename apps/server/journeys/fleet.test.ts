@@ -75,10 +75,11 @@ for (const [greeting, why] of [
   });
 }
 
-test('the canary goes first; the others only after its bake', async () => {
+/** Publishes with a canary, and waits until it has the version and bakes. */
+async function publishToCanary(greeting: string): Promise<{ version: number; bakeUntil: number }> {
   await fleet.setPolicy({ canary_percent: 10, bake_seconds: 2 });
   fleet.sampler.forget();
-  const version = await fleet.publish('ahoi');
+  const version = await fleet.publish(greeting);
   let bakeUntil = Number.NaN;
   await until('the canary bakes', async () => {
     const { phase, bake_until } = await fleet.rollout(version);
@@ -86,8 +87,12 @@ test('the canary goes first; the others only after its bake', async () => {
     bakeUntil = Date.parse(bake_until);
     return true;
   });
-  const { phase } = await fleet.ends(version, 'completed');
-  assert.equal(phase, undefined);
+  return { version, bakeUntil };
+}
+
+test('the canary goes first; the others only after its bake', async () => {
+  const { version, bakeUntil } = await publishToCanary('ahoi');
+  await fleet.ends(version, 'completed');
   await assertEverywhere(version, 'ahoi');
   const outages = fleet.sampler.outages().toSorted((a, b) => a.from - b.from);
   const [canary, ...others] = outages;
@@ -95,5 +100,17 @@ test('the canary goes first; the others only after its bake', async () => {
   assert.equal(new Set(outages.map(({ name }) => name)).size, size);
   // One clock for all: this machine's.
   for (const { name, from } of others) assert.ok(from >= bakeUntil, `${name} went down before the bake was over`);
+  assert.equal(fleet.sampler.mostDown(), 1);
+});
+
+test('the server is killed while the canary bakes: the others wait for it, and then have their turn', async () => {
+  const pids = fleet.sampler.pids();
+  const { version, bakeUntil } = await publishToCanary('tach');
+  await fleet.cluster.nodes[0]?.kill();
+  await until('the bake is over', () => Date.now() > bakeUntil);
+  assert.equal(changedSince(pids).length, 1);
+  await fleet.cluster.restart(0);
+  await fleet.ends(version, 'completed');
+  await assertEverywhere(version, 'tach');
   assert.equal(fleet.sampler.mostDown(), 1);
 });
