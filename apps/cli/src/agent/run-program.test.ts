@@ -168,7 +168,9 @@ test('watch by a signal: told, not restarted; its next start has the new values'
 
 test('ended by a change, it waits for the next version; nobody publishes one: its exit code is the answer', async () => {
   const react = `if (A === 'bad') process.exit(7); ${forever}`;
-  const first = setUp(react, { holdMs: 60_000 });
+  // Longer than any start takes: a program that has not come to its end yet must not count as well.
+  const health = { ...defaultHealth, settleMs: 60_000 };
+  const first = setUp(react, { holdMs: 60_000, health });
   await first.apply(versionOf('default', 1, { A: 'good' }));
   await first.logs('start:good');
   await first.apply(versionOf('default', 2, { A: 'bad' }));
@@ -179,7 +181,7 @@ test('ended by a change, it waits for the next version; nobody publishes one: it
   await first.until(async () => (await first.log()) === 'start:good start:bad start:good');
   await first.end();
 
-  const second = setUp(react, { holdMs: 50 });
+  const second = setUp(react, { holdMs: 50, health });
   await second.apply(versionOf('default', 1, { A: 'good' }));
   await second.logs('start:good');
   await second.apply(versionOf('default', 2, { A: 'bad' }));
