@@ -1,5 +1,12 @@
 import { addSeconds, type NamedStatement, named, type Reader, type Tx } from '../../../kernel/index.ts';
-import { countNames, goneAfterSeconds, type Instance, type InstanceState, type RolloutCounts } from './rollout.ts';
+import {
+  countNames,
+  goneAfterSeconds,
+  type Instance,
+  type InstanceState,
+  type RolloutCounts,
+  silentAfterSeconds,
+} from './rollout.ts';
 import type { Fleet, Target } from './rollout-rules.ts';
 
 interface InstanceRow {
@@ -97,11 +104,13 @@ const count: NamedStatement = {
         i.slot_version is not null or i.state = 'unhealthy' or (not i.available and i.running_version is not null) as down,
         coalesce(i.content_hash = $3, false) as same, i.slot_version, i.running_version, i.available,
         i.last_seen_at <= $4 and exists (
-          select from configuration.fleet_watch w where w.watched_at > $5 and w.watching_since <= $4) as gone
+          select from configuration.fleet_watch w where w.watched_at > $5 and w.watching_since <= $4) as gone,
+        i.last_seen_at <= $6 and i.running_version is not null and exists (
+          select from configuration.fleet_watch w where w.watched_at > $5 and w.watching_since <= $6) as silent
       from configuration.instances i join configuration.agents a on a.id = i.agent_id
       where i.namespace_id = $1 and i.state <> 'stopped' and a.revoked_at is null)
     select count(*) filter (where not gone)::int as size,
-      count(*) filter (where not gone and down)::int as down,
+      count(*) filter (where not gone and (down or silent))::int as down,
       count(*) filter (where not gone and holds)::int as slots,
       count(*) filter (where not gone and (same or slot_version = $2))::int as begun,
       count(*) filter (where not gone and same and available and not holds)::int as done,
@@ -110,9 +119,15 @@ const count: NamedStatement = {
     from known`,
 };
 
-/** Counts the instances of a namespace for one version, as `countInstance` does for each of them. */
+/**
+ * Counts the instances of a namespace for one version, as `countInstance` does for each of them. One that has said nothing
+ * for so long that it may be dead counts as down besides, so that no other is let go beside it.
+ */
 export async function countFleet(tx: Reader, namespaceId: string, target: Target, now: Date): Promise<Fleet> {
-  const [row] = await named<Fleet>(tx, count, fleetParameters(namespaceId, target, now));
+  const [row] = await named<Fleet>(tx, count, [
+    ...fleetParameters(namespaceId, target, now),
+    addSeconds(now, -silentAfterSeconds),
+  ]);
   if (!row) throw new Error('configuration: a count without a row');
   return row;
 }

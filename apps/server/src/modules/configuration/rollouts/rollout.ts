@@ -35,6 +35,12 @@ export const policyBounds = {
 export const goneAfterSeconds = 900;
 
 /**
+ * An agent that was not heard of for this long may be dead, and its process with it. Agents ask at least once a minute,
+ * and what they ask is noted within seconds.
+ */
+export const silentAfterSeconds = 150;
+
+/**
  * `running` until every instance has the content; `stopped` by a person or by a failure, and can be resumed; `failed`
  * when the old content could not bring the instances back; `superseded` by a newer version.
  */

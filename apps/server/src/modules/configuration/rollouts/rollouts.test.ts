@@ -300,6 +300,24 @@ test('who was not seen for long, was revoked or has stopped does not hold a roll
   assert.equal((await fleet.rollout(2)).counts.done, 2, 'who comes back counts again');
 });
 
+test('nobody is let go beside one that was not heard of for so long that it may be dead', async () => {
+  const fleet = await t.fleet('silent', three);
+  const [silent, b, c] = agentsOf(fleet);
+  const namespaceId = await fleet.namespaceId();
+  for (let minute = 0; minute < 3; minute += 1) {
+    await t.pass(60);
+    for (const one of [b, c]) t.modules.configuration.rollouts.seen(one.id, namespaceId);
+    await t.modules.configuration.rollouts.flushSeen();
+  }
+  await fleet.publish('two');
+  const refused = await b.slot(2);
+  assert.deepEqual([refused.granted, refused.reason], [false, 'max_unavailable']);
+  await silent.take(2);
+  await b.take(2);
+  await c.take(2);
+  assert.equal((await fleet.rollout(2)).state, 'completed');
+});
+
 test('an outage of the server makes nobody gone, and completes nothing', async () => {
   const fleet = await t.fleet('outage', three);
   await fleet.publish('two');
