@@ -301,7 +301,7 @@ test('who was not seen for long, was revoked or has stopped does not hold a roll
 });
 
 test('nobody is let go beside one that was not heard of for so long that it may be dead', async () => {
-  const fleet = await t.fleet('quiet', three);
+  const fleet = await t.fleet('speechless', three);
   const [silent, b, c] = agentsOf(fleet);
   const namespaceId = await fleet.namespaceId();
   for (let minute = 0; minute < 3; minute += 1) {
