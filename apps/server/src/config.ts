@@ -73,11 +73,16 @@ const secretNames: ReadonlySet<Name> = new Set([
   'ROOT_KEY_PREVIOUS',
   'ADMIN_PASSWORD',
 ]);
-/** Variables that are not settings: those of the command line program, of the tests, and what a primary tells its workers. */
+/** Not settings: variables of the command line program and the agent, of the tests, and what a primary tells its workers. */
 const foreignNames = new Set([
   'GATEHOUSE_URL',
   'GATEHOUSE_TOKEN',
   'GATEHOUSE_CONFIG_DIR',
+  'GATEHOUSE_ENROLMENT_TOKEN',
+  'GATEHOUSE_ENROLMENT_TOKEN_FILE',
+  'GATEHOUSE_SERVICE_TOKEN',
+  'GATEHOUSE_SERVICE_TOKEN_FILE',
+  'GATEHOUSE_RUN_ID',
   'GATEHOUSE_TEST_POSTGRES',
   'GATEHOUSE_WORKER_DATABASE_URL',
 ]);
