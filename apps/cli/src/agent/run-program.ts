@@ -4,6 +4,7 @@ import { CliError } from '../errors.ts';
 import type { Child, Program, StopOptions } from './child.ts';
 import { environmentOf, environmentProblems, sameEnvironment } from './environment.ts';
 import { type Exit, exitText } from './exit.ts';
+import { createFirstStart } from './first-start.ts';
 import { type HealthOptions, pause, watchHealth } from './health.ts';
 import type { Reports } from './reports.ts';
 import type { Say } from './say.ts';
@@ -64,9 +65,6 @@ export function createProgramRunner(
   let reports: Reports | undefined;
   /** The versions that the program runs with, or is about to. */
   const versions = new Map<string, ConfigurationVersion>();
-  const first = Promise.withResolvers<void>();
-  first.promise.catch(() => undefined);
-  let isStarted = false;
   let environment: Record<string, string> = {};
   let startedMs = 0;
   let isProven = false;
@@ -147,26 +145,11 @@ export function createProgramRunner(
     }
   };
 
-  const startFirst = async ({ namespace }: ConfigurationVersion, signal: AbortSignal): Promise<void> => {
-    if (namespaces.every((each) => versions.has(each))) {
-      isStarted = true;
-      try {
-        await start(environmentWith(versions), false);
-        first.resolve();
-      } catch (error) {
-        first.reject(error);
-        throw error;
-      }
-      return;
-    }
-    const stopped = Promise.withResolvers<never>();
-    const stop = () => {
-      if (!isStarted) versions.delete(namespace);
-      stopped.reject(signal.reason);
-    };
-    signal.addEventListener('abort', stop, { once: true });
-    await Promise.race([first.promise, stopped.promise]).finally(() => signal.removeEventListener('abort', stop));
-  };
+  const firstStart = createFirstStart({
+    namespaces,
+    versions,
+    start: () => start(environmentWith(versions), false),
+  });
 
   const change = async (version: ConfigurationVersion, signal: AbortSignal): Promise<void> => {
     const { namespace } = version;
@@ -207,10 +190,10 @@ export function createProgramRunner(
         });
       }
       void report(namespace, version.version, 'received');
-      if (isStarted) await change(version, signal);
+      if (firstStart.isStarted()) await change(version, signal);
       else {
         versions.set(namespace, version);
-        await startFirst(version, signal);
+        await firstStart.arrive(namespace, signal);
       }
       void report(namespace, version.version, 'applied');
       if (isProven) void report(namespace, version.version, 'healthy');

@@ -4,6 +4,7 @@ import type { ConfigurationVersion, FollowerOptions } from '@gatehouse/sdk';
 import { CliError } from '../errors.ts';
 import type { Target } from './agent-file.ts';
 import { runCommand } from './command.ts';
+import { createFirstStart } from './first-start.ts';
 import { pause, watchHealth } from './health.ts';
 import { RenderError, type RenderedTarget, renderTarget } from './render-target.ts';
 import { writeRendered } from './rendered-file.ts';
@@ -68,9 +69,6 @@ export function createTargetsRunner(
   const written = new Map<string, number>();
   let reports: Reports | undefined;
   let queue: Promise<unknown> = Promise.resolve();
-  const first = Promise.withResolvers<void>();
-  first.promise.catch(() => undefined);
-  let isStarted = false;
 
   const report: Reports['report'] = (...what) => reports?.report(...what) ?? Promise.resolve();
   const statesOf = (namespace: string) => states.filter(({ target }) => target.namespaces.includes(namespace));
@@ -184,26 +182,7 @@ export function createTargetsRunner(
     for (const { namespace, version } of versions.values()) written.set(namespace, version);
   };
 
-  const startFirst = async (namespace: string, signal: AbortSignal): Promise<void> => {
-    if (namespaces.every((each) => versions.has(each))) {
-      isStarted = true;
-      try {
-        await inTurn(() => write(states));
-        first.resolve();
-      } catch (error) {
-        first.reject(error);
-        throw error;
-      }
-      return;
-    }
-    const stopped = Promise.withResolvers<never>();
-    const stop = () => {
-      if (!isStarted) versions.delete(namespace);
-      stopped.reject(signal.reason);
-    };
-    signal.addEventListener('abort', stop, { once: true });
-    await Promise.race([first.promise, stopped.promise]).finally(() => signal.removeEventListener('abort', stop));
-  };
+  const firstStart = createFirstStart({ namespaces, versions, start: () => inTurn(() => write(states)) });
 
   return {
     useReports: (given) => (reports = given),
@@ -213,13 +192,13 @@ export function createTargetsRunner(
       try {
         const isChange = changesOf(version);
         void report(namespace, version.version, 'received');
-        if (isStarted && isChange) {
+        if (firstStart.isStarted() && isChange) {
           await awaitQuiet(namespace, signal);
           await reports?.awaitSlot(namespace, version.version, signal);
         }
         versions.set(namespace, version);
-        if (isStarted) await inTurn(() => write(statesOf(namespace)));
-        else await startFirst(namespace, signal);
+        if (firstStart.isStarted()) await inTurn(() => write(statesOf(namespace)));
+        else await firstStart.arrive(namespace, signal);
       } catch (error) {
         if (error instanceof CliError) void report(namespace, version.version, 'rejected', error.message);
         throw error;
