@@ -254,7 +254,8 @@ test('at a terminal the keyboard reaches the program once, and it keeps its term
   const file = join(folder, 'tty.cjs');
   await writeFile(file, program);
   const options = JSON.stringify({ environment: {} }).replaceAll('"', '\\"');
-  const command = `${process.execPath} ${harness} "${options}" ${process.execPath} ${file}`;
+  // exec: a shell in between would get the keyboard's signal too, and end by it.
+  const command = `exec ${process.execPath} ${harness} "${options}" ${process.execPath} ${file}`;
   const child = spawn('script', ['-qefc', command, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'] });
   running.add(child);
   let stdout = '';
