@@ -24,7 +24,6 @@ import { type Configuration, createConfiguration } from './modules/configuration
 import { createDeclaration } from './modules/declaration/index.ts';
 import { createIdentity, type Identity } from './modules/identity/index.ts';
 import { createKeys, type Keys, openRootKeys } from './modules/keys/index.ts';
-import { createReuni } from './modules/reuni/index.ts';
 import { createSecrets, type Secrets } from './modules/secrets/index.ts';
 
 /** The release this is. */
@@ -171,8 +170,9 @@ async function createModules(deps: ModuleDeps) {
   });
   const configuration: Configuration = createConfiguration({ ...deps, audit, keys, identity });
   const declaration = createDeclaration({ ...deps, audit, identity, secrets, configuration, webhooks });
+  // Loaded by who has it: it is off unless the settings name it.
   const reuni = deps.settings.modules.includes('reuni')
-    ? createReuni({ ...deps, audit, identity, configuration })
+    ? (await import('./modules/reuni/index.ts')).createReuni({ ...deps, audit, identity, configuration })
     : undefined;
   return {
     modules: { audit, webhooks, keys, identity, secrets, configuration, declaration, reuni },

@@ -1,5 +1,9 @@
-import { isNode, LineCounter, type ParsedNode, parseDocument } from 'yaml';
+import { createRequire } from 'node:module';
+import type { ParsedNode } from 'yaml';
 import { DeclarationError } from './errors.ts';
+
+/** Loaded by the first file: most servers never read one, and do without its memory. */
+const loadYaml = (): typeof import('yaml') => createRequire(import.meta.url)('yaml') as typeof import('yaml');
 
 /** Largest declaration file, bytes. It fits the largest body of the API with room for what its files add. */
 export const maxDeclarationBytes = 512 * 1024;
@@ -25,6 +29,7 @@ export function parseYaml(text: string, file: string): ParsedYaml {
     refuse(`is larger than ${maxDeclarationBytes / 1024} KiB`, 'split it into several declarations');
   }
   if (tooDeep(text)) refuse(`is nested deeper than ${maxDepth} levels`);
+  const { LineCounter, parseDocument } = loadYaml();
   const lines = new LineCounter();
   const document = parseDocument(text, {
     lineCounter: lines,
@@ -84,5 +89,5 @@ function keyNode(root: ParsedNode | null, path: readonly (string | number)[]): P
       node = pair.value;
     }
   }
-  return isNode(key) ? (key as ParsedNode) : undefined;
+  return loadYaml().isNode(key) ? (key as ParsedNode) : undefined;
 }

@@ -1,4 +1,4 @@
-import { createClient } from '@redis/client';
+import { createRequire } from 'node:module';
 import { Counter, Gauge } from 'prom-client';
 import type { Logger, Metrics } from '../../../kernel/index.ts';
 
@@ -10,6 +10,9 @@ export interface RedisConnection {
   start(): void;
   stop(): Promise<void>;
 }
+
+/** Loaded by who has a Redis: the library takes more memory than the rest of the module. */
+const load = createRequire(import.meta.url);
 
 const connectTimeoutMs = 5000;
 const maxReconnectDelayMs = 5000;
@@ -39,6 +42,7 @@ export function createRedisConnection(deps: {
     registers: [metrics.registry],
   });
   connected.set(0);
+  const { createClient } = load('@redis/client') as typeof import('@redis/client');
   const client = createClient({
     url,
     RESP: 2,

@@ -5,7 +5,7 @@ import { type ErrorObject, type ValidateFunction } from 'ajv';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { FieldError } from '../../../kernel/index.ts';
 import { formats } from './formats.ts';
-import { createPatternEngine, PatternBudgetSpent } from './pattern-engine.ts';
+import { createPatternEngine, PatternBudgetSpent, type PatternEngine } from './pattern-engine.ts';
 import { type CheckedValue, judge, type Subject, valueSchemasOf } from './schema-judgement.ts';
 import { assertSchema, expandedSize, invalidSchema, pointerToken } from './schema-rules.ts';
 
@@ -27,30 +27,9 @@ interface Compiled {
  */
 export function createSchemas() {
   const patterns = createPatternEngine();
-  const ajv = new Ajv2020({
-    strictSchema: true,
-    strictTypes: false,
-    strictTuples: false,
-    strictRequired: false,
-    allErrors: true,
-    addUsedSchema: false,
-    validateSchema: false,
-    inlineRefs: false,
-    logger: false,
-    formats: { ...formats },
-    code: { regExp: patterns.forAjv },
-  });
-  // The one of Ajv compares each item with each other one.
-  ajv.removeKeyword('uniqueItems');
-  ajv.addKeyword({
-    keyword: 'uniqueItems',
-    type: 'array',
-    schemaType: 'boolean',
-    errors: false,
-    validate: (wanted: boolean, items: JsonValue[]) =>
-      !wanted || new Set(items.map((item) => canonicalJson(item as never))).size === items.length,
-  });
-  const meta = new Ajv2020({ logger: false });
+  let made: ReturnType<typeof createValidators> | undefined;
+  /** Made by the first schema: a server without one does without their memory. */
+  const validators = () => (made ??= createValidators(patterns));
   const cache = new Map<string, Compiled>();
 
   const compile = (schema: JsonObject): Compiled => {
@@ -70,7 +49,7 @@ export function createSchemas() {
     };
     try {
       const weight = size === 'recursive' ? Number.POSITIVE_INFINITY : size;
-      const compiled: Compiled = { schema, valueSchemas, size: weight, validate: ajv.compile(wrapper) };
+      const compiled: Compiled = { schema, valueSchemas, size: weight, validate: validators().ajv.compile(wrapper) };
       cache.set(key, compiled);
       for (const oldest of cache.keys()) {
         if (cache.size <= maxCached) break;
@@ -78,7 +57,7 @@ export function createSchemas() {
       }
       return compiled;
     } finally {
-      ajv.removeSchema(wrapper);
+      validators().ajv.removeSchema(wrapper);
     }
   };
 
@@ -86,6 +65,7 @@ export function createSchemas() {
     /** Refuses, with 400, a schema that could not be used or could take long. */
     assertUsable(schema: JsonObject): void {
       assertSchema(schema, patterns.compile);
+      const { meta } = validators();
       if (meta.validateSchema(schema) !== true) {
         const errors = (meta.errors ?? []).slice(0, 20).map((error) => ({
           field: `schema${error.instancePath}`,
@@ -139,6 +119,34 @@ export function createSchemas() {
       }
     },
   };
+}
+
+/** One that judges values, and one that judges schemas. */
+function createValidators(patterns: PatternEngine) {
+  const ajv = new Ajv2020({
+    strictSchema: true,
+    strictTypes: false,
+    strictTuples: false,
+    strictRequired: false,
+    allErrors: true,
+    addUsedSchema: false,
+    validateSchema: false,
+    inlineRefs: false,
+    logger: false,
+    formats: { ...formats },
+    code: { regExp: patterns.forAjv },
+  });
+  // The one of Ajv compares each item with each other one.
+  ajv.removeKeyword('uniqueItems');
+  ajv.addKeyword({
+    keyword: 'uniqueItems',
+    type: 'array',
+    schemaType: 'boolean',
+    errors: false,
+    validate: (wanted: boolean, items: JsonValue[]) =>
+      !wanted || new Set(items.map((item) => canonicalJson(item as never))).size === items.length,
+  });
+  return { ajv, meta: new Ajv2020({ logger: false }) };
 }
 
 /** What {@link createSchemas} gives. */

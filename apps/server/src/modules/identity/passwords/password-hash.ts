@@ -1,7 +1,6 @@
 import { pbkdf2, scrypt, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
 import * as argon2 from '@node-rs/argon2';
-import * as bcrypt from '@node-rs/bcrypt';
 
 /** A password hash as text: ours (argon2id, PHC form), or one that was imported from another system. */
 export interface ParsedHash {
@@ -77,6 +76,7 @@ function parseBcrypt(hash: string): ParsedHash | undefined {
     async verify(password) {
       // Beyond 72 bytes bcrypt cannot tell one password from another, so such a one is not accepted on its word.
       const fits = Buffer.byteLength(password) <= bcryptMaxBytes;
+      const bcrypt = await import('@node-rs/bcrypt'); // loaded by the first imported account
       const matches = await bcrypt.verify(password, hash);
       return fits && matches;
     },
