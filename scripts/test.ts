@@ -4,11 +4,12 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { availableParallelism } from 'node:os';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { startTemporaryPostgres } from '@gatehouse/postgres';
 import { requireBrowser } from './test/find-browser.ts';
+import { needsRedis, requireRedis } from './test/find-redis.ts';
 import { needsBrowser, type Selection, selectFiles } from './test/select-files.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -26,9 +27,9 @@ async function main(): Promise<number> {
   const withoutBrowser = values['without-browser'];
   const selection = await selectFiles(root, positionals, { withoutBrowser });
   const environment = { ...process.env };
-  if ([...selection.units, ...selection.journeys].some(needsBrowser)) {
-    environment.CHROMIUM = requireBrowser(root, process.env);
-  }
+  const files = [...selection.units, ...selection.journeys];
+  if (files.some(needsBrowser)) environment.CHROMIUM = requireBrowser(root, process.env);
+  if (files.some((file) => needsRedis(join(root, file)))) requireRedis(root, process.env);
   const notice = '\n*** --without-browser: the tests in a browser (*.browser.test.ts) are LEFT OUT. ***\n';
   if (withoutBrowser) console.log(notice);
 
