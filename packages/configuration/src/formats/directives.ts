@@ -80,9 +80,6 @@ export function createDirectives(entries: Entries) {
   };
 }
 
-/** What {@link createDirectives} gives. */
-export type Directives = ReturnType<typeof createDirectives>;
-
 /**
  * The lines of a configuration in a format of texts. `assignment` gives the line that sets a key to a text, or undefined
  * when the format cannot say it; such keys are `hidden` from other readers of the file.

@@ -17,7 +17,7 @@ import type { Schemas } from '../schemas/schemas.ts';
 import type { RefreshQueue } from '../versions/refresh-queue.ts';
 import { assertNotExtendedByOthers, namespaceInUse, setExtensions } from './inheritance.ts';
 import { deleteExtensionsOfService, isPassedOn, listDependents, lockInheritance } from './inheritance-store.ts';
-import { type Namespace, type NamespaceSettings, namespacePath } from './namespace.ts';
+import { type Namespace, type NamespaceSettings, namespaceEntry } from './namespace.ts';
 import {
   countNamespaces,
   deleteNamespaceRow,
@@ -66,13 +66,7 @@ export function createNamespaces(deps: {
   };
 
   const record = (tx: Tx, action: string, namespace: Namespace, origin: Origin, details = {}) =>
-    audit.append(tx, {
-      action,
-      organization: namespace.organization,
-      origin,
-      target: { type: 'namespace', id: namespacePath(namespace) },
-      details: { service: namespace.service, namespace: namespace.name, ...details },
-    });
+    audit.append(tx, namespaceEntry(namespace, { action, origin, details }));
 
   /** The namespace as it is stored now. */
   const reread = async (tx: Tx, id: string): Promise<Namespace> => {

@@ -1,4 +1,6 @@
 import type { JsonObject } from '@gatehouse/contracts';
+import type { Origin } from '../../../kernel/index.ts';
+import type { NewEntry } from '../../audit/index.ts';
 
 /** What of a namespace can be set. */
 export interface NamespaceSettings {
@@ -32,4 +34,14 @@ export interface Namespace extends NamespaceSettings {
 /** `<organization>.<service>/<namespace>`: how the audit and people name it. */
 export function namespacePath({ organization, service, name }: Pick<Namespace, 'organization' | 'service' | 'name'>) {
   return `${organization}.${service}/${name}`;
+}
+
+/** An audit entry about a namespace. */
+export function namespaceEntry(
+  namespace: Pick<Namespace, 'organization' | 'service' | 'name'>,
+  { action, origin, details = {} }: { action: string; origin: Origin; details?: JsonObject },
+): NewEntry {
+  const { organization, service, name } = namespace;
+  const target = { type: 'namespace', id: namespacePath(namespace) };
+  return { action, organization, origin, target, details: { service, namespace: name, ...details } };
 }

@@ -2,7 +2,7 @@ import type { JsonObject } from '@gatehouse/contracts';
 import { AppError, type Clock, type Origin, type Tx } from '../../../kernel/index.ts';
 import type { Audit } from '../../audit/index.ts';
 import type { Granter } from '../../identity/index.ts';
-import { type Namespace, namespacePath } from '../namespaces/namespace.ts';
+import { type Namespace, namespaceEntry } from '../namespaces/namespace.ts';
 import { deleteSecretValues } from '../values/secret-value-store.ts';
 import { isStoredSecret } from '../values/secret-values.ts';
 import type { Version } from '../versions/version.ts';
@@ -19,21 +19,20 @@ export function createProposalEnding(deps: {
   const { clock, audit, versions } = deps;
 
   const record = (tx: Tx, action: string, namespace: Namespace, proposal: Proposal, origin: Origin, details = {}) =>
-    audit.append(tx, {
-      action,
-      organization: namespace.organization,
-      origin,
-      target: { type: 'namespace', id: namespacePath(namespace) },
-      details: {
-        service: namespace.service,
-        namespace: namespace.name,
-        proposal: proposal.id,
-        parent_version: proposal.parentVersion,
-        restores: proposal.restores,
-        publish_at: proposal.publishAt?.toISOString(),
-        ...details,
-      },
-    });
+    audit.append(
+      tx,
+      namespaceEntry(namespace, {
+        action,
+        origin,
+        details: {
+          proposal: proposal.id,
+          parent_version: proposal.parentVersion,
+          restores: proposal.restores,
+          publish_at: proposal.publishAt?.toISOString(),
+          ...details,
+        },
+      }),
+    );
 
   /** Publishes a proposal that is in the state `from`, under the locks of its namespace and of itself. */
   const publish = async (

@@ -94,9 +94,6 @@ export function createRedisPublishing(deps: {
   };
 }
 
-/** Publishing on Redis. */
-export type RedisPublishing = ReturnType<typeof createRedisPublishing>;
-
 function queueOf(namespaceId: string): string {
   return `${task}-${(createHash('sha256').update(namespaceId).digest()[0] ?? 0) % queues}`;
 }

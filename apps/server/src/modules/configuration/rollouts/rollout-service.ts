@@ -1,5 +1,4 @@
 import type { JsonObject } from '@gatehouse/contracts';
-import { sql } from 'kysely';
 import {
   AppError,
   addSeconds,
@@ -11,7 +10,7 @@ import {
   type Tx,
 } from '../../../kernel/index.ts';
 import type { Audit } from '../../audit/index.ts';
-import { type Namespace, namespacePath } from '../namespaces/namespace.ts';
+import { type Namespace, namespaceEntry } from '../namespaces/namespace.ts';
 import { findNamespaceForUpdate } from '../namespaces/namespace-store.ts';
 import type { Version } from '../versions/version.ts';
 import type { Versions } from '../versions/version-service.ts';
@@ -27,7 +26,9 @@ import {
   findStableVersion,
   findTargets,
   type Published,
+  returnToRollbackSavepoint,
   saveRollout,
+  setRollbackSavepoint,
 } from './rollout-store.ts';
 
 /** The job that looks after one namespace. */
@@ -81,13 +82,7 @@ export function createRolloutLife({ clock, jobs, changes, audit, metrics, rollba
   const wake = (tx: Tx, namespaceId: string) => changes.announce(tx, slotTopic, namespaceId);
 
   const record = (tx: Tx, action: string, namespace: Namespace, details: JsonObject, origin = system) =>
-    audit.append(tx, {
-      action,
-      organization: namespace.organization,
-      origin,
-      target: { type: 'namespace', id: namespacePath(namespace) },
-      details: { service: namespace.service, namespace: namespace.name, ...details },
-    });
+    audit.append(tx, namespaceEntry(namespace, { action, origin, details }));
 
   /** Asks for a look at the namespace when its next report or bake is due, should nobody come by until then. */
   const schedule = async (tx: Tx, namespaceId: string): Promise<void> => {
@@ -145,17 +140,17 @@ export function createRolloutLife({ clock, jobs, changes, audit, metrics, rollba
    */
   const publishOld = async (tx: Tx, stand: Stand, restores: number, cause: JsonObject): Promise<number | string> => {
     const { namespace, latest } = stand;
-    await sql`savepoint automatic_rollback`.execute(tx);
+    await setRollbackSavepoint(tx);
     try {
       const message = `Automatic rollback of version ${latest.version}`;
       const kind = 'automatic_rollback';
       const version = await rollback(tx, { namespace, restores, kind, cause, message, origin: system });
       if (version.contentHash !== latest.contentHash) return version.version;
-      await sql`rollback to savepoint automatic_rollback`.execute(tx);
+      await returnToRollbackSavepoint(tx);
       return `Version ${restores} comes to the same content today, so it was not published.`;
     } catch (error) {
       if (!isAppError(error)) throw error;
-      await sql`rollback to savepoint automatic_rollback`.execute(tx);
+      await returnToRollbackSavepoint(tx);
       return `Version ${restores} could not be published again: ${error.message}`;
     }
   };

@@ -1,4 +1,5 @@
 import type { JsonObject } from '@gatehouse/contracts';
+import { sql } from 'kysely';
 import { type NamedStatement, named, type Reader, type Tx } from '../../../kernel/index.ts';
 import type { VersionKind } from '../versions/version.ts';
 import type { Rollout, RolloutCounts, RolloutPhase, RolloutState } from './rollout.ts';
@@ -125,4 +126,14 @@ export async function findTargets(
 ): Promise<Map<number, Published>> {
   const rows = await named<Published>(tx, targets, [namespaceId, versions]);
   return new Map(rows.map((row) => [row.version, row]));
+}
+
+/** What an automatic rollback writes from here on can be taken back without what came before. */
+export async function setRollbackSavepoint(tx: Tx): Promise<void> {
+  await sql`savepoint automatic_rollback`.execute(tx);
+}
+
+/** Takes back what was written since {@link setRollbackSavepoint}, also after a statement that failed. */
+export async function returnToRollbackSavepoint(tx: Tx): Promise<void> {
+  await sql`rollback to savepoint automatic_rollback`.execute(tx);
 }

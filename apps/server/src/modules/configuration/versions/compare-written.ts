@@ -53,6 +53,3 @@ export function createComparison({ secretValues }: { secretValues: Pick<SecretVa
     return changes;
   };
 }
-
-/** What {@link createComparison} gives. */
-export type CompareWritten = ReturnType<typeof createComparison>;

@@ -14,7 +14,7 @@ import {
 import type { Audit } from '../../audit/index.ts';
 import type { Keys } from '../../keys/index.ts';
 import { listDependents } from '../namespaces/inheritance-store.ts';
-import { type Namespace, namespacePath } from '../namespaces/namespace.ts';
+import { type Namespace, namespaceEntry } from '../namespaces/namespace.ts';
 import { findNamespaceById, updateRefreshProblem } from '../namespaces/namespace-store.ts';
 import { listReferring } from '../references/reference-store.ts';
 import { fanOutTask, keysChangedTask, type RefreshQueue, refreshTask } from './refresh-queue.ts';
@@ -50,13 +50,8 @@ export function createRefresh(deps: {
     await updateRefreshProblem(tx, namespace.id, problem);
     if (JSON.stringify(before) === JSON.stringify(problem)) return;
     refused.inc();
-    await audit.append(tx, {
-      action: 'configuration.refresh_refused',
-      organization: namespace.organization,
-      origin,
-      target: { type: 'namespace', id: namespacePath(namespace) },
-      details: { service: namespace.service, namespace: namespace.name, ...problem },
-    });
+    const action = 'configuration.refresh_refused';
+    await audit.append(tx, namespaceEntry(namespace, { action, origin, details: problem }));
   };
 
   const refresh = async ({ namespace: id, cause }: { namespace: string; cause: JsonObject }): Promise<void> => {
